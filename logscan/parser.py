@@ -1,0 +1,122 @@
+"""The parser contract: a block of log lines in, columns of events and of message facts out.
+
+A parser is a value made of functions, registered under the entry point group `logscan.parsers`:
+
+    parser = Parser(name="postfix", title="Postfix", sniff=sniff, parse=parse)
+
+`parse` is pure: the same block gives the same answer in this process, in a pool and on a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from logscan.spans import Spans
+
+MAX_SAMPLES = 5
+SAMPLE_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of one source, in file order.
+
+    `spans` are the lines without their line ends, valid UTF-8 (bytes that are not stand as `\\xNN`);
+    `offsets` is the byte offset at which each line starts in the source, decompressed.
+
+    >>> block = Block.of(b"one\\ntwo\\n", source="mail.log")
+    >>> block.lines.to_pylist(), block.offsets.tolist()
+    (['one', 'two'], [0, 4])
+    """
+
+    spans: Spans
+    offsets: np.ndarray
+    source: str = ""
+
+    @classmethod
+    def of(cls, data: bytes, offset: int = 0, source: str = "") -> Block:
+        """A block of `data`, whose first byte stands at `offset` of `source`."""
+        spans, starts = Spans.lines(data)
+        return cls(spans, starts + offset, source)
+
+    @cached_property
+    def lines(self) -> pa.StringArray:
+        """The lines as an Arrow array of strings."""
+        return self.spans.to_arrow()
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many lines were what. The four counts add up to the lines of the block.
+
+    understood: gave an event or a fact; known: the server's own, and not needed;
+    other: another program's; unread: should be known and is not, with samples (offset, line).
+
+    >>> Tally(understood=2, unread=1) + Tally(known=1)
+    Tally(understood=2, known=1, other=0, unread=1, samples=())
+    """
+
+    understood: int = 0
+    known: int = 0
+    other: int = 0
+    unread: int = 0
+    samples: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def lines(self) -> int:
+        """All lines."""
+        return self.understood + self.known + self.other + self.unread
+
+    @property
+    def share_understood(self) -> float:
+        """Share of the lines that are not unread, 0 to 1; 1 where there are none.
+
+        >>> Tally(understood=999, unread=1).share_understood
+        0.999
+        """
+        return 1 - self.unread / self.lines if self.lines else 1.0
+
+    def __add__(self, more: Tally) -> Tally:
+        return Tally(
+            self.understood + more.understood,
+            self.known + more.known,
+            self.other + more.other,
+            self.unread + more.unread,
+            tuple(sorted(self.samples + more.samples)[:MAX_SAMPLES]),
+        )
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a parser made of a block.
+
+    events:   a row per reply or outcome, in line order. Columns of `schema.EVENTS` that the parser knows, `offset`
+              (of the line), `time` (int64, microseconds) and `clock` (int8, see `clock.Clock`: what `time` counts from).
+    messages: a row per fact, in line order: `host`, `queue_id`, `offset`, any of `schema.FACTS`, and
+              `mark`: "begin" on the line that begins a message's life, "end" on the one that ends it, else null.
+    wall:     for each line whose stamp lacks year or zone, its wall-clock time (as `time`) and its offset.
+    """
+
+    events: pa.Table
+    messages: pa.Table
+    tally: Tally
+    wall: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+
+@dataclass(frozen=True)
+class Parser:
+    """A log format. `sniff` looks at the first lines of a source and says how sure it is, 0 to 1."""
+
+    name: str
+    title: str
+    sniff: Callable[[Block], float]
+    parse: Callable[[Block], Parsed]
+    reads: str = ""
