@@ -1,0 +1,275 @@
+"""Text cut a column at a time: rows of one byte buffer as (start, end) pairs, and the few ways to cut them.
+
+A log line is looked at many times and copied once: everything here moves the two integer columns, and only
+`to_arrow` copies bytes. Each method does to all rows at once what a `bytes` method does to one:
+
+>>> rows, _ = Spans.lines(b"to=<a@b.example>, dsn=5.1.1\\nto=<c@d.example>\\n")
+>>> rows.skip(4).until(b">").to_arrow().to_pylist()
+['a@b.example', 'c@d.example']
+>>> rows.after(b"dsn=").to_arrow().to_pylist()
+['5.1.1', None]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+# Reads of up to eight bytes past the end of a row must stay inside the buffer.
+PADDING = 64
+NEWLINE, RETURN = 10, 13
+
+
+class Buffer:
+    """The bytes that rows lie in, and the places of what was searched in them, each searched once."""
+
+    def __init__(self, data: bytes):
+        padded = np.empty(len(data) + PADDING, np.uint8)
+        padded[: len(data)] = np.frombuffer(data, np.uint8)
+        padded[len(data) :] = 0
+        self.size = len(data)
+        self.bytes: Bytes = padded
+        # The eight bytes from each place on, as one integer: comparing a literal is comparing a number.
+        self.words: npt.NDArray[np.uint64] = np.ndarray(
+            (len(padded) - 8,), dtype="<u8", buffer=padded.data, strides=(1,)
+        )
+        self._places: dict[bytes, Ints] = {}
+
+    def places(self, literal: bytes) -> Ints:
+        """Where `literal` starts, ascending."""
+        found = self._places.get(literal)
+        if found is None:
+            body = self.bytes[: self.size]
+            if len(literal) == 1:
+                found = np.flatnonzero(body == literal[0])
+            else:
+                # The rarest byte of a literal is its pivot: in logs that is punctuation, never a letter.
+                pivot = next((i for i, b in enumerate(literal) if not chr(b).isalnum() and b != 32), 0)
+                found = self.places(literal[pivot : pivot + 1]) - pivot
+                found = found[(found >= 0) & (found <= self.size - len(literal))]
+                found = found[self.equal(found, literal)]
+            self._places[literal] = found
+        return found
+
+    def equal(self, at: Ints, literal: bytes) -> Bools:
+        """Whether `literal` stands at each place."""
+        hits = np.ones(len(at), bool)
+        for i in range(0, len(literal), 8):
+            part = literal[i : i + 8]
+            want = np.uint64(int.from_bytes(part, "little"))
+            mask = np.uint64((1 << 8 * len(part)) - 1)
+            hits &= (self.words[np.minimum(at + i, len(self.words) - 1)] & mask) == want
+        return hits
+
+
+class Spans:
+    """Rows of a buffer. A row whose end lies before its start is missing (null)."""
+
+    __slots__ = ("buffer", "end", "start")
+
+    def __init__(self, buffer: Buffer, start: Ints, end: Ints):
+        self.buffer, self.start, self.end = buffer, start, end
+
+    @classmethod
+    def lines(cls, data: bytes) -> tuple[Spans, Ints]:
+        """The lines of `data` without their ends, and the offset of each in `data`.
+
+        Lines end with LF only (a lone CR, U+2028 or U+0085 may stand inside a hostile line); one CR before it goes.
+        Bytes that are not UTF-8 become `\\\\xNN`.
+
+        >>> rows, offsets = Spans.lines(b"caf\\xe9\\r\\nlast\\x85\\rline")
+        >>> rows.to_arrow().to_pylist(), offsets.tolist()
+        (['caf\\\\xe9', 'last\\\\x85\\rline'], [0, 6])
+        """
+        whole = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(whole == NEWLINE)
+        if len(data) and (not len(ends) or ends[-1] != len(data) - 1):
+            ends = np.append(ends, len(data))
+        starts = np.empty_like(ends)
+        if len(ends):
+            starts[0] = 0
+            starts[1:] = ends[:-1] + 1
+        offsets = starts
+        if not data.isascii():
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                data, starts, ends = _escape(data, starts, ends)
+        buffer = Buffer(data)
+        ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
+        return cls(buffer, starts, ends), offsets
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def length(self) -> Ints:
+        """Bytes in each row; negative where missing."""
+        return self.end - self.start
+
+    @property
+    def present(self) -> Bools:
+        """Where a row is not missing."""
+        return self.end >= self.start
+
+    def take(self, which: Ints | Bools) -> Spans:
+        """Some of the rows, by index or mask."""
+        return Spans(self.buffer, self.start[which], self.end[which])
+
+    def where(self, keep: Bools) -> Spans:
+        """The same rows, missing where not `keep`."""
+        return Spans(self.buffer, self.start, np.where(keep, self.end, self.start - 1))
+
+    def or_else(self, other: Spans) -> Spans:
+        """These rows; the other's where one is missing."""
+        here = self.present
+        return Spans(
+            self.buffer, np.where(here, self.start, other.start), np.where(here, self.end, other.end)
+        )
+
+    def byte(self, at: int = 0) -> Bytes:
+        """The byte at `at` of each row (counted from its end when negative); 0 where the row is too short."""
+        place = self.start + at if at >= 0 else self.end + at
+        inside = (place >= self.start) & (place < self.end)
+        return np.where(inside, self.buffer.bytes[np.where(inside, place, 0)], 0).astype(np.uint8)
+
+    def startswith(self, literal: bytes) -> Bools:
+        """Which rows start with `literal`."""
+        return (self.length >= len(literal)) & self.buffer.equal(self.start, literal)
+
+    def endswith(self, literal: bytes) -> Bools:
+        """Which rows end with `literal`."""
+        return (self.length >= len(literal)) & self.buffer.equal(np.maximum(self.end - len(literal), 0), literal)
+
+    def is_(self, literal: bytes) -> Bools:
+        """Which rows are `literal`."""
+        return (self.length == len(literal)) & self.buffer.equal(self.start, literal)
+
+    def skip(self, count: int | Ints) -> Spans:
+        """The rows without their first bytes; missing where they are shorter."""
+        return Spans(self.buffer, self.start + count, np.where(self.present, self.end, self.start - 1))
+
+    def drop(self, count: int) -> Spans:
+        """The rows without their last bytes; missing where they are shorter."""
+        return Spans(self.buffer, self.start, self.end - count)
+
+    def find(self, literal: bytes) -> Ints:
+        """Where `literal` first stands in each row, as a place in the buffer; -1 where it does not."""
+        places = self.buffer.places(literal)
+        if not len(places):
+            return np.full(len(self), -1, np.int64)
+        index = np.searchsorted(places, self.start)
+        at = places[np.minimum(index, len(places) - 1)]
+        return np.where((at >= self.start) & (at + len(literal) <= self.end), at, -1)
+
+    def rfind(self, literal: bytes) -> Ints:
+        """Where `literal` last stands in each row, as a place in the buffer; -1 where it does not."""
+        places = self.buffer.places(literal)
+        if not len(places):
+            return np.full(len(self), -1, np.int64)
+        index = np.searchsorted(places, self.end - len(literal), "right") - 1
+        at = places[np.maximum(index, 0)]
+        return np.where((index >= 0) & (at >= self.start) & (at + len(literal) <= self.end), at, -1)
+
+    def has(self, literal: bytes) -> Bools:
+        """Which rows hold `literal`."""
+        return self.find(literal) >= 0
+
+    def before(self, literal: bytes) -> Spans:
+        """What stands before the first `literal`; missing where there is none."""
+        at = self.find(literal)
+        return Spans(self.buffer, self.start, np.where(at >= 0, at, self.start - 1))
+
+    def after(self, literal: bytes) -> Spans:
+        """What stands after the first `literal`; missing where there is none."""
+        at = self.find(literal)
+        start = np.where(at >= 0, at + len(literal), self.start)
+        return Spans(self.buffer, start, np.where(at >= 0, self.end, start - 1))
+
+    def until(self, literal: bytes) -> Spans:
+        """What stands before the first `literal`; the whole row where there is none."""
+        at = self.find(literal)
+        return Spans(self.buffer, self.start, np.where((at >= 0) & self.present, at, self.end))
+
+    def until_last(self, literal: bytes) -> Spans:
+        """What stands before the last `literal`; the whole row where there is none."""
+        at = self.rfind(literal)
+        return Spans(self.buffer, self.start, np.where((at >= 0) & self.present, at, self.end))
+
+    def run(self, belongs: Bools, limit: int) -> Spans:
+        """The longest start of each row made of bytes that belong (a table of 256), looked for `limit` bytes far."""
+        at = self.start.copy()
+        rows = np.flatnonzero(self.present)
+        for _ in range(limit):
+            here = at[rows]
+            rows = rows[(here < self.end[rows]) & belongs[self.buffer.bytes[here]]]
+            if not len(rows):
+                break
+            at[rows] += 1
+        return Spans(self.buffer, self.start, np.where(self.present, at, self.end))
+
+    def number(self, limit: int = 18) -> tuple[Ints, Bools]:
+        """The rows as whole numbers, and which of them are one (all digits, at most `limit`).
+
+        >>> rows, _ = Spans.lines(b"250\\nx\\n")
+        >>> [column.tolist() for column in rows.number()]
+        [[250, 0], [True, False]]
+        """
+        length = self.length
+        good = (length > 0) & (length <= limit)
+        value = np.zeros(len(self), np.int64)
+        for i in range(int(length[good].max(initial=0))):
+            rows = good & (length > i)
+            digit = self.buffer.bytes[np.where(rows, self.start + i, 0)].astype(np.int64) - 48
+            good &= ~rows | ((digit >= 0) & (digit <= 9))
+            value = np.where(rows & good, value * 10 + digit, value)
+        return np.where(good, value, 0), good
+
+    def to_arrow(self) -> pa.StringArray:
+        """The rows as strings; null where missing. Rows must lie in buffer order and not overlap."""
+        if not len(self):
+            return pa.array([], pa.string())
+        present = self.present
+        bounds = np.empty(2 * len(self), np.int32)
+        bounds[0::2] = self.start
+        bounds[1::2] = np.maximum(self.end, self.start)
+        # Offsets of one array that holds each row and each gap between rows, without a copy; then every second is taken.
+        whole = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(self.buffer.bytes))
+        picks = pa.array(np.arange(0, len(bounds), 2, dtype=np.int64), mask=None if present.all() else ~present)
+        return whole.take(picks)
+
+
+def table_of(characters: bytes) -> Bools:
+    """A table of 256: which bytes are among `characters`.
+
+    >>> int(table_of(b"0123456789").sum())
+    10
+    """
+    table = np.zeros(256, bool)
+    table[list(characters)] = True
+    return table
+
+
+def first_of(candidates: list[tuple[Bools, Callable[[Spans], Spans]]], rows: Spans) -> Spans:
+    """For each row the first candidate whose mask is true there, cut by its function; missing where none is."""
+    missing = rows.where(np.zeros(len(rows), bool))
+    return reduce(lambda so_far, c: so_far.or_else(c[1](rows).where(c[0])), candidates, missing)
+
+
+def _escape(data: bytes, starts: Ints, ends: Ints) -> tuple[bytes, Ints, Ints]:
+    """The lines with what is not UTF-8 as `\\xNN`, and where they start and end now."""
+    lines = [
+        line.decode(errors="backslashreplace").encode()
+        for line in (data[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))
+    ]
+    new_ends = np.cumsum([len(line) + 1 for line in lines]) - 1
+    new_starts = np.concatenate(([0], new_ends[:-1] + 1))
+    return b"\n".join(lines) + b"\n", new_starts, new_ends
