@@ -46,6 +46,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("recipient_domain", WORD, "its domain, lower-case, IDNA A-label"),
     Column("remote_host", TEXT, "name of the other side"),
     Column("remote_ip", TEXT, "address of the other side"),
+    Column("client_host", TEXT, "name of the client that handed the message in"),
+    Column("client_ip", TEXT, "its address"),
     Column("provider", WORD, "whose the other side is, by its host name: google, microsoft, ..."),
     Column("queue_id", TEXT, "the server's name for the message"),
     Column("message_id", TEXT, "the Message-ID header, without its angle brackets"),
@@ -64,4 +66,4 @@ EVENTS: pa.Schema = pa.schema(
 )
 
 # What other lines say of a message, found again by host and queue_id.
-FACTS: tuple[str, ...] = ("sender", "remote_host", "remote_ip", "message_id", "size")
+FACTS: tuple[str, ...] = ("sender", "client_host", "client_ip", "message_id", "size")

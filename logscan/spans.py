@@ -12,9 +12,6 @@ A log line is looked at many times and copied once: everything here moves the tw
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -216,6 +213,46 @@ class Spans:
             at[rows] += 1
         return Spans(self.buffer, self.start, np.where(self.present, at, self.end))
 
+    def tokens(self, stops: Bools, limit: int = 255, most: int = 64) -> tuple[npt.NDArray[np.int32], list[bytes], Ints]:
+        """The first token of each row (up to a stop byte or the row's end) as codes, the distinct tokens, the lengths.
+
+        Made for columns of few distinct values (host, program): the token of the first row still open is compared with
+        all open rows at once, `most` times; what is left then is looked up byte by byte.
+
+        >>> rows, _ = Spans.lines(b"mx1 a\nmx2 b\nmx1 c\n")
+        >>> codes, tokens, lengths = rows.tokens(table_of(b" "))
+        >>> codes.tolist(), tokens, lengths.tolist()
+        ([0, 1, 0], [b'mx1', b'mx2'], [3, 3, 3])
+        """
+        codes = np.zeros(len(self), np.int32)
+        lengths = np.zeros(len(self), np.int64)
+        found: dict[bytes, int] = {}
+        open_rows = np.arange(len(self))
+        for _ in range(most):
+            if not len(open_rows):
+                return codes, list(found), lengths
+            first = int(open_rows[0])
+            start, end = int(self.start[first]), int(self.end[first])
+            row = self.buffer.bytes[start : max(start, min(end, start + limit))]
+            size = int(np.argmax(stops[row])) if stops[row].any() else len(row)
+            token = row[:size].tobytes()
+            at = self.start[open_rows]
+            after = at + size
+            room = self.end[open_rows]
+            hit = (after <= room) & self.buffer.equal(at, token)
+            hit &= (after == room) | stops[self.buffer.bytes[np.minimum(after, len(self.buffer.bytes) - 1)]]
+            hit[0] = True
+            rows = open_rows[hit]
+            codes[rows] = found.setdefault(token, len(found))
+            lengths[rows] = size
+            open_rows = open_rows[~hit]
+        rest = self.take(open_rows).run(~stops, limit)
+        encoded = rest.to_arrow().dictionary_encode()
+        known = [found.setdefault(token.encode(), len(found)) for token in encoded.dictionary.to_pylist()]
+        codes[open_rows] = np.array(known, np.int32)[encoded.indices.to_numpy()]
+        lengths[open_rows] = rest.length
+        return codes, list(found), lengths
+
     def number(self, limit: int = 18) -> tuple[Ints, Bools]:
         """The rows as whole numbers, and which of them are one (all digits, at most `limit`).
 
@@ -232,6 +269,20 @@ class Spans:
             good &= ~rows | ((digit >= 0) & (digit <= 9))
             value = np.where(rows & good, value * 10 + digit, value)
         return np.where(good, value, 0), good
+
+    def decimal(self) -> pa.DoubleArray:
+        """The rows as numbers such as 12 or 0.05; null where a row is not one.
+
+        >>> Spans.lines(b"1.25\n7\n7..9\n\n")[0].decimal().to_pylist()
+        [1.25, 7.0, None, None]
+        """
+        whole, good = self.until(b".").number()
+        fraction = self.after(b".")
+        value, good_fraction = fraction.number()
+        present = fraction.present
+        scale = 10.0 ** np.where(present & good_fraction, fraction.length, 0)
+        bad = ~good | (present & ~good_fraction)
+        return pa.array(whole + value / scale, mask=bad)
 
     def to_arrow(self) -> pa.StringArray:
         """The rows as strings; null where missing. Rows must lie in buffer order and not overlap."""
@@ -258,10 +309,7 @@ def table_of(characters: bytes) -> Bools:
     return table
 
 
-def first_of(candidates: list[tuple[Bools, Callable[[Spans], Spans]]], rows: Spans) -> Spans:
-    """For each row the first candidate whose mask is true there, cut by its function; missing where none is."""
-    missing = rows.where(np.zeros(len(rows), bool))
-    return reduce(lambda so_far, c: so_far.or_else(c[1](rows).where(c[0])), candidates, missing)
+DIGITS = table_of(b"0123456789")
 
 
 def _escape(data: bytes, starts: Ints, ends: Ints) -> tuple[bytes, Ints, Ints]:
