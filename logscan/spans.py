@@ -219,7 +219,7 @@ class Spans:
         Made for columns of few distinct values (host, program): the token of the first row still open is compared with
         all open rows at once, `most` times; what is left then is looked up byte by byte.
 
-        >>> rows, _ = Spans.lines(b"mx1 a\nmx2 b\nmx1 c\n")
+        >>> rows, _ = Spans.lines(b"mx1 a\\nmx2 b\\nmx1 c\\n")
         >>> codes, tokens, lengths = rows.tokens(table_of(b" "))
         >>> codes.tolist(), tokens, lengths.tolist()
         ([0, 1, 0], [b'mx1', b'mx2'], [3, 3, 3])
@@ -273,7 +273,7 @@ class Spans:
     def decimal(self) -> pa.DoubleArray:
         """The rows as numbers such as 12 or 0.05; null where a row is not one.
 
-        >>> Spans.lines(b"1.25\n7\n7..9\n\n")[0].decimal().to_pylist()
+        >>> Spans.lines(b"1.25\\n7\\n7..9\\n\\n")[0].decimal().to_pylist()
         [1.25, 7.0, None, None]
         """
         whole, good = self.until(b".").number()
