@@ -28,7 +28,7 @@ NEWLINE, RETURN = 10, 13
 class Buffer:
     """The bytes that rows lie in, and the places of what was searched in them, each searched once."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes | memoryview):
         padded = np.empty(len(data) + PADDING, np.uint8)
         padded[: len(data)] = np.frombuffer(data, np.uint8)
         padded[len(data) :] = 0
@@ -103,6 +103,25 @@ class Spans:
         buffer = Buffer(data)
         ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
         return cls(buffer, starts, ends), offsets
+
+    @classmethod
+    def of(cls, texts: pa.StringArray) -> Spans:
+        """The rows of an Arrow array; missing where null.
+
+        >>> Spans.of(pa.array(["ab", None, "c"])).to_arrow().to_pylist()
+        ['ab', None, 'c']
+        """
+        if isinstance(texts, pa.ChunkedArray):
+            texts = texts.combine_chunks()
+        if not len(texts):
+            return cls(Buffer(b""), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        _, offsets, data = texts.buffers()
+        bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+        base = int(bounds[0])
+        bounds -= base
+        buffer = Buffer(memoryview(data)[base : base + int(bounds[-1])] if data is not None else b"")
+        rows = cls(buffer, bounds[:-1], bounds[1:])
+        return rows.where(texts.is_valid().to_numpy(zero_copy_only=False)) if texts.null_count else rows
 
     def __len__(self) -> int:
         return len(self.start)
