@@ -38,3 +38,10 @@ def concat(tables: Sequence[pa.Table]) -> pa.Table:
     [{'a': 1, 'b': None}, {'a': None, 'b': 'x'}]
     """
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def put(table: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """A table with a column added or replaced."""
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)

@@ -56,6 +56,7 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
     lives, whole = _lives(messages, events, [order])
     done = whole[lives[len(messages) :]] | ~named
     joined = _join(events, messages, lives, done & named)
+    joined = _with_recipients(joined, lives[len(messages) :], [order[len(messages) :]], done & named)
     mask = pa.array(done)
     open_messages = messages.filter(pa.array(~whole[lives[: len(messages)]]))
     if done.all():
@@ -65,25 +66,33 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
 
 def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     """Settles what the stretches left open: all open events and messages of some ids, with `source_rank` (int64)."""
-    if not len(events) or not len(messages):
+    if not len(events):
         return events
+    if not len(messages):
+        messages = pa.table({name: pa.nulls(0, events.schema.field(name).type) for name in ("host", "queue_id", "time")}
+                            | {name: pa.array([], pa.int64()) for name in ("offset", "source_rank")}
+                            | {"mark": pa.array([], pa.int8())})
     sources = np.concatenate((messages["source_rank"].to_numpy(), events["source_rank"].to_numpy()))
     offsets = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
     lives, whole = _lives(messages, events, [offsets, sources], within=sources)
     count = len(messages)
     within = whole[lives[count:]]
     joined = _join(events, messages, lives, within)
+    joined = _with_recipients(joined, lives[count:], [offsets[count:], sources[count:]], within)
     apart = ~within
     if not apart.any():
         return joined
     open_messages = messages.filter(pa.array(~whole[lives[:count]]))
     rest = joined.filter(pa.array(apart))
-    if len(open_messages):
-        times, ranks, places = (
-            np.concatenate((open_messages[c].to_numpy(), rest[c].to_numpy())) for c in ("time", "source_rank", "offset")
-        )
-        lives, _ = _lives(open_messages, rest, [places, ranks, times.astype(np.int64)])
-        rest = _join(rest, open_messages, lives, np.ones(len(rest), bool))
+    times, ranks, places = (
+        np.concatenate((open_messages[c].to_numpy(), rest[c].to_numpy())) for c in ("time", "source_rank", "offset")
+    )
+    order = [places, ranks, times.astype(np.int64)]
+    lives, _ = _lives(open_messages, rest, order)
+    every = np.ones(len(rest), bool)
+    rest = _join(rest, open_messages, lives, every)
+    count = len(open_messages)
+    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every)
     return concat([joined.filter(pa.array(within)), rest]) if within.any() else rest
 
 
@@ -176,3 +185,30 @@ def _join(events: pa.Table, messages: pa.Table, lives: Ints, which: Bools) -> pa
         else:
             events = events.append_column(name, taken)
     return events
+
+
+def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bools) -> pa.Table:
+    """Attempts with the recipient that they were for: that of the next outcome of the message by the same process.
+
+    Postfix names the recipient only in the outcome's line, after all hosts were tried (smtp/smtp_trouble.c).
+    """
+    if "recipient" not in events.column_names or "process" not in events.column_names:
+        return events
+    actions = events["action"].cast(pa.string())
+    wanting = which & pc.and_(pc.equal(actions, "attempt"), pc.is_null(events["recipient"])).to_numpy()
+    if not wanting.any():
+        return events
+    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
+    rows = np.lexsort((*order, process, lives))
+    stated = np.where(events["recipient"].is_valid().to_numpy()[rows], np.arange(len(rows)), len(rows))
+    following = np.minimum.accumulate(stated[::-1])[::-1]
+    found = following < len(rows)
+    target = rows[np.where(found, following, 0)]
+    same = found & (lives[target] == lives[rows]) & (process[target] == process[rows])
+    place = np.full(len(rows), -1, np.int64)
+    place[rows] = np.where(same, target, -1)
+    place[~wanting] = -1
+    recipients = events["recipient"]
+    taken = recipients.take(pa.array(place, mask=place < 0))
+    at = events.column_names.index("recipient")
+    return events.set_column(at, "recipient", pc.coalesce(recipients, taken))

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from logscan.classify import classify
-from logscan.columns import word, words
+from logscan.columns import put, word, words
 from logscan.schema import EVENTS
 from logscan.spans import Spans
 
@@ -75,11 +75,3 @@ def _nulls(kind: pa.DataType, rows: int) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.DictionaryArray.from_arrays(pa.nulls(rows, pa.int32()), pa.array([], pa.string()))
     return pa.nulls(rows, kind)
-
-
-def put(events: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """The events with a column added or replaced."""
-    if name in events.column_names:
-        return events.set_column(events.column_names.index(name), name, column)
-    return events.append_column(name, column)
-

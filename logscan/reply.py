@@ -98,17 +98,21 @@ def _unfold_one(line: str) -> tuple[str, str | None, int]:
 
     A reply whose lines differ in their codes is judged by the last (Postfix, smtp_chat.c).
 
-    >>> _unfold_one("550-5.1.1 No such 550-user 550 5.1.1 here, see rule 550 b")
-    ('550 5.1.1 No such user here, see rule 550 b', '5.1.1', 550)
+    >>> _unfold_one("550-5.1.1 No such 550-user 550 5.1.1 here")
+    ('550 5.1.1 No such user here', '5.1.1', 550)
+    >>> _unfold_one("451-4.3.0 first 550 5.1.1 last")
+    ('550 5.1.1 first last', '5.1.1', 550)
     """
-    first = line[:3]
     marks = list(_CONTINUATION.finditer(line))
-    # The lines before the last are marked with a hyphen; the last begins at the first mark with a blank after those.
-    hyphens = [m for m in marks if m[2] == "-"]
-    last = next((m for m in marks if m.start() > hyphens[-1].start() and m[2] == " "), None)
+    # The lines before the last are marked with a hyphen; the last begins at a mark with a blank after those. The words
+    # may hold such numbers too: a mark with the code of the lines before is the likelier one.
+    hyphens = [mark for mark in marks if mark[2] == "-"]
+    after = [mark for mark in marks if mark.start() > hyphens[-1].start() and mark[2] == " "]
+    same = [mark for mark in after if mark[1] == hyphens[-1][1]]
+    last = same[-1] if same else next(iter(after), None)
     heads = [*hyphens, last] if last else hyphens
     parts = [line[a.end() : b.start() if b else len(line)].strip() for a, b in zip(heads, [*heads[1:], None], strict=True)]
-    code = last[1] if last else first
+    code = last[1] if last else hyphens[-1][1]
     enhanced = next((m[3] for m in reversed(heads) if m[3] and m[1] == code), None)
     head = f"{code} {enhanced} " if enhanced else f"{code} "
     return head + " ".join(part for part in parts if part), enhanced, int(code)

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 
 from logscan import correlate, plugins, runs
-from logscan.columns import concat
-from logscan.enrich import enrich, put, with_domains
+from logscan.columns import concat, put
+from logscan.enrich import enrich, with_domains
 from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead

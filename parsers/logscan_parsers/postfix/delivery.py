@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import reply
-from logscan.columns import word, words
+from logscan.columns import put, word, words
 from logscan.spans import Bools, Ints, Spans
 from logscan_parsers.postfix.line import Lines, path, peer, starting
 
@@ -125,9 +125,18 @@ def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
             **answer,
         }
     )
-    own = table["enhanced"].combine_chunks()
-    enhanced = pc.coalesce(own.cast(pa.string()), dsn.cast(pa.string())).dictionary_encode()
-    return table.set_column(table.column_names.index("enhanced"), "enhanced", enhanced), rows
+    return put(table, "enhanced", _own_or(dsn, table)), rows
+
+
+def _own_or(dsn: pa.DictionaryArray, table: pa.Table) -> pa.Array:
+    """The reply's own enhanced code; else Postfix's `dsn=`, unless that is of another class than the reply.
+
+    Postfix defers on a refusal of its login or on a 5xx greeting, and says dsn=4.0.0 of a 535 or 554: its own decision.
+    """
+    own, theirs = table["enhanced"].cast(pa.string()), dsn.cast(pa.string())
+    code_class = pc.utf8_slice_codeunits(table["code"].cast(pa.string()), 0, 1)
+    agrees = pc.fill_null(pc.equal(code_class, pc.utf8_slice_codeunits(theirs, 0, 1)), True)
+    return pc.coalesce(own, pc.if_else(agrees, theirs, None)).dictionary_encode()
 
 
 def _attempts(lines: Lines, rows: Ints) -> pa.Table:

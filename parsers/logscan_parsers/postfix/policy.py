@@ -60,7 +60,7 @@ _TAIL = (
     r"(?: ?helo=<?(?P<helo>.*?)>?)?(?:,? sasl_(?:method|username|sender)=.*)?"
 )
 _SESSION = (
-    r"^(?P<verb>[a-z][a-z_-]*): (?P<stage>[A-Z][A-Z-]*)(?: from (?P<client>[^ ]+?))?: ?"
+    r"^(?P<verb>[a-z][a-z_-]*): (?P<stage>[A-Z][A-Z-]*)(?: from (?P<client>[^ ]+?))?: "
     rf"(?P<text>.*?)(?:; (?:{_TAIL}))?$"
 )
 _CONTENT = (

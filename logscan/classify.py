@@ -1,0 +1,2 @@
+import pyarrow as pa
+def classify(events): return events
