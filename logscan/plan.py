@@ -23,8 +23,8 @@ from logscan.spans import Spans
 
 SURE_ENOUGH = 0.3
 SAMPLE_STEP = 256 << 10
-SAMPLES = 4096
-SAMPLE_READ = 4096
+SAMPLES = 1024
+SAMPLE_READ = 2048
 
 
 class UsageError(Exception):
@@ -136,7 +136,7 @@ def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
             yield at, line
             at += len(line) + 1
         return
-    with source.path.open("rb") as file:
+    with source.path.open("rb", buffering=0) as file:
         last = -1
         for place in [*range(step, source.size, step), max(0, source.size - SAMPLE_READ)]:
             file.seek(place)

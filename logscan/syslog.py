@@ -30,6 +30,7 @@ from logscan.parser import Block
 from logscan.spans import DIGITS, Bools, Buffer, Ints, Spans, table_of
 
 _PRIORITY = table_of(b"0123456789abcdefghijklmnopqrstuvwxyz.")
+_NOT_CLOSED = ~table_of(b"]")
 _TAG_STOPS = table_of(b"[: ")
 
 _MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]
@@ -267,11 +268,11 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
     rest = rest.skip(size + 1)
     program, programs, size = rest.tokens(_TAG_STOPS)
     readable = rest.present & (size > 0)
-    message = Spans(rest.buffer, rest.start + size, rest.end).after(b": ")
+    message = _message(rest.skip(size))
     if is_5424.any():
         message = message.where(~is_5424).or_else(_message_5424(rest.skip(size + 1)).where(is_5424))
     # A line without a tag (`last message repeated`, `-- MARK --`) has an envelope and no message of ours.
-    message = message.or_else(Spans(rest.buffer, rest.end, rest.end))
+    message = message.where(message.start <= message.end).or_else(Spans(rest.buffer, rest.end, rest.end))
     solaris = message.startswith(b"[ID ")
     if solaris.any():
         message = message.after(b"] ").where(solaris).or_else(message)
@@ -286,6 +287,14 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
         repeats = np.where(use, count, 1)
     heads = Heads(rows, time, host, _decode(hosts), program, _decode(programs), message, repeats)
     return heads.take(readable) if not readable.all() else heads, readable
+
+
+def _message(rest: Spans) -> Spans:
+    """What follows `[pid]: ` or `: `; missing where neither stands there."""
+    number = rest.skip(1).run(_NOT_CLOSED, 16)
+    with_pid = (rest.byte() == ord("[")) & rest.buffer.equal(number.end, b"]: ")
+    start = np.where(with_pid, number.end + 3, rest.start + 2)
+    return Spans(rest.buffer, start, np.where(with_pid | rest.startswith(b": "), rest.end, start - 1))
 
 
 def _message_5424(rest: Spans) -> Spans:

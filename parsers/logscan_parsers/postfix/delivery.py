@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from logscan import reply
 from logscan.columns import put, word, words
 from logscan.spans import Bools, Ints, Spans
-from logscan_parsers.postfix.line import Lines, path, peer, starting
+from logscan_parsers.postfix.line import Lines, bodies, path, peer, starting
 
 ACTIONS = {"sent": "delivered", "force-expired": "expired", "SOFTBOUNCE": "deferred"}
 
@@ -54,6 +54,16 @@ _WHILE = {
     "sending DATA command": "data",
     "sending message body": "data",
     "sending end of data -- message may be sent more than once": "end-of-data",
+}
+
+_STAGE_NAMES = [*dict.fromkeys([*STAGES.values(), *_WHILE.values()])]
+_STAGE_OF_WORDS = {
+    b"connect to ": "connect",
+    b"SSL_connect error": "starttls",
+    b"Cannot start TLS": "starttls",
+    b"TLS is required": "starttls",
+    b"Server certificate": "starttls",
+    b"SASL authentication failed": "auth",
 }
 
 # The words between the host's name and its reply.
@@ -96,7 +106,7 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
 
 
 def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
-    body = lines.body.take(rows)
+    body = bodies(lines, rows)
     recipient, tail = path(body.skip(len(b"to=<")))
     status_tail = tail.after(b", status=")
     # A line cut before its status says nothing of an outcome; it stays unread.
@@ -140,7 +150,7 @@ def _own_or(dsn: pa.DictionaryArray, table: pa.Table) -> pa.Array:
 
 
 def _attempts(lines: Lines, rows: Ints) -> pa.Table:
-    body = lines.body.take(rows)
+    body = bodies(lines, rows)
     nothing = body.where(np.zeros(len(rows), bool))
     return pa.table(
         {
@@ -155,79 +165,86 @@ def _attempts(lines: Lines, rows: Ints) -> pa.Table:
 def _answers(text: Spans, relay: Spans) -> dict[str, pa.Array]:
     """Code, enhanced code, text, stage and the other side, of Postfix's words about a delivery.
 
-    The reply is what the host said, where one is quoted; else the words themselves.
+    The reply is what the host said, where one is quoted; else the words themselves. Most deliveries succeed, and their
+    words are the reply itself: only the others need a closer look.
     """
+    remote_host, remote_ip = peer(relay.where(relay.has(b"[")))
+    digit = text.byte()
+    wordy = np.flatnonzero((digit < ord("0")) | (digit > ord("9")))
+    plain = text.where((digit >= ord("0")) & (digit <= ord("9")))
+    replies = reply.cut(plain)
+    stage = np.where(replies.code.is_valid().to_numpy(zero_copy_only=False), _STAGE_NAMES.index("end-of-data"), -1)
+    answer = {"code": replies.code, "enhanced": replies.enhanced, "reply": replies.text}
+    answer |= {"remote_host": remote_host, "remote_ip": remote_ip}
+    if len(wordy):
+        found, stage[wordy] = _words(text.take(wordy).compact())
+        nowhere = ~relay.take(wordy).has(b"[")
+        mask = np.zeros(len(text), bool)
+        mask[wordy] = True
+        elsewhere = np.zeros(len(text), bool)
+        elsewhere[wordy[nowhere]] = True
+        for name, column in found.items():
+            # The other side stands in relay=; where that says `none`, in the words.
+            only = name.startswith("remote_")
+            use, values = (elsewhere, column.filter(pa.array(nowhere))) if only else (mask, column)
+            into = answer[name].cast(pa.string()) if name == "enhanced" else answer[name]
+            answer[name] = pc.replace_with_mask(into, pa.array(use), values)
+        answer["enhanced"] = answer["enhanced"].dictionary_encode()
+    return answer | {"stage": words(stage, _STAGE_NAMES)}
+
+
+def _words(text: Spans) -> tuple[dict[str, pa.Array], Ints]:
+    """The columns, and the stage, of words that are not a reply themselves."""
     bare = text.skip(np.where(text.startswith(_SUSPENDED), len(_SUSPENDED), 0))
-    direct = (bare.byte() >= ord("0")) & (bare.byte() <= ord("9"))
+    start = bare.start.copy()
     quoting = np.zeros(len(text), bool)
-    naming = np.zeros(len(text), bool)
-    words_only = np.flatnonzero(~direct)
-    some = bare.take(words_only)
-    for literal in _QUOTES_A_HOST:
-        quoting[words_only] |= some.startswith(literal)
-    for literal in _NAMES_A_HOST:
-        naming[words_only] |= some.startswith(literal)
+    for literal in (*_QUOTES_A_HOST, *_NAMES_A_HOST, b"SSL_connect error to "):
+        starts = bare.startswith(literal)
+        start = np.where(starts, bare.start + len(literal), start)
+        quoting |= starts & (literal in _QUOTES_A_HOST)
 
     # The host's own words begin at the first of these; a reply may well hold them again.
-    said_at = np.full(len(text), np.iinfo(np.int64).max)
-    said_end = said_at.copy()
-    rows = np.flatnonzero(quoting)
+    none = np.iinfo(np.int64).max
+    said_at, said_end = np.full(len(text), none), np.full(len(text), none)
     for literal in _SAID:
-        at = bare.take(rows).find(literal)
-        earlier = (at >= 0) & (at < said_at[rows])
-        said_at[rows[earlier]] = at[earlier]
-        said_end[rows[earlier]] = at[earlier] + len(literal)
-    said = said_end < np.iinfo(np.int64).max
+        at = bare.find(literal)
+        earlier = quoting & (at >= 0) & (at < said_at)
+        said_at = np.where(earlier, at, said_at)
+        said_end = np.where(earlier, at + len(literal), said_end)
+    said = said_end < none
+    # What another daemon's words were, error(8) repeats: then a reply may start right here.
     quoted = Spans(bare.buffer, np.where(said, said_end, bare.start), bare.end)
-
     in_reply = quoted.rfind(b" (in reply to ")
     has_stage = said & (in_reply >= 0)
-    command = Spans(quoted.buffer, np.where(has_stage, in_reply + len(b" (in reply to "), quoted.start), quoted.end)
+    command = Spans(bare.buffer, np.where(has_stage, in_reply + len(b" (in reply to "), bare.start), bare.end)
     command = command.until_last(b" command").where(has_stage)
     quoted = Spans(quoted.buffer, quoted.start, np.where(has_stage, in_reply, quoted.end))
     replies = reply.cut(quoted)
 
-    # Words with a dotted number at their start (error(8) texts) state an enhanced code without a reply code.
-    wanting = naming & ~said
     waiting = bare.rfind(b" while ")
     during = Spans(bare.buffer, np.where(waiting >= 0, waiting + len(b" while "), bare.start), bare.end)
-    during = during.where(wanting & (waiting >= 0))
+    during = during.where((start > bare.start) & ~said & (waiting >= 0))
 
-    stage = np.full(len(text), -1)
-    names = [*dict.fromkeys([*STAGES.values(), *_WHILE.values()])]
+    stage = np.full(len(text), -1, np.int64)
     for spans, table in ((command, STAGES), (during, _WHILE)):
         rows = np.flatnonzero(spans.present)
         codes, values, _ = spans.take(rows).tokens(np.zeros(256, bool), 80)
-        places = [names.index(s) if (s := table.get(v.decode(errors="replace"))) else -1 for v in values]
+        places = [_STAGE_NAMES.index(s) if (s := table.get(v.decode(errors="replace"))) else -1 for v in values]
         stage[rows] = np.array([*places, -1])[codes]
-    stage[said & ~has_stage & bare.has(b" refused to talk to me: ")] = names.index("connect")
-    stage[direct & replies.code.is_valid().to_numpy(zero_copy_only=False)] = names.index("end-of-data")
-    stage[bare.startswith(b"connect to ")] = names.index("connect")
-    tls = bare.startswith(b"SSL_connect error") | bare.startswith(b"Cannot start TLS") | bare.startswith(b"TLS is req")
-    stage[tls | bare.startswith(b"Server certificate")] = names.index("starttls")
-    stage[bare.startswith(b"SASL authentication failed")] = names.index("auth")
+    for literal, name in _STAGE_OF_WORDS.items():
+        stage[bare.startswith(literal)] = _STAGE_NAMES.index(name)
+    stage[said & ~has_stage & bare.has(b" refused to talk to me: ")] = _STAGE_NAMES.index("connect")
 
-    # The other side stands in relay=; where that is `none`, in the words.
-    start = bare.start.copy()
-    for literal in (*_QUOTES_A_HOST, *_NAMES_A_HOST, b"SSL_connect error to "):
-        start = np.where(bare.startswith(literal), bare.start + len(literal), start)
     named = Spans(bare.buffer, start, bare.end).until(b" ").where(start > bare.start)
-    named = named.where(named.has(b"["))
-    name, number = peer(relay.where(relay.has(b"[")))
-    if len(rows := np.flatnonzero(named.present & ~relay.has(b"["))):
-        mask = np.zeros(len(text), bool)
-        mask[rows] = True
-        other_name, other_number = peer(named.take(rows))
-        name = pc.replace_with_mask(name, pa.array(mask), other_name)
-        number = pc.replace_with_mask(number, pa.array(mask), other_number)
-    return {
+    host, address = peer(named.where(named.has(b"[")))
+    columns = {
         "code": replies.code,
-        "enhanced": replies.enhanced,
+        "enhanced": replies.enhanced.cast(pa.string()),
         "reply": replies.text,
-        "stage": words(stage, names),
-        "remote_host": name,
-        "remote_ip": number,
+        "remote_host": host,
+        "remote_ip": address,
     }
+    return columns, stage
 
 
 _LOCAL_DAEMONS = frozenset(("lmtp", "local", "virtual", "pipe", "discard"))

@@ -36,28 +36,25 @@ class Lines:
     def of(cls, head: Heads) -> Lines:
         """The lines of some heads."""
         message = head.message
-        token = message.before(b": ")
-        short = token.length
-        candidate = (short >= 5) & (short <= _LONGEST_ID)
-        rows = np.flatnonzero(candidate)
+        token = message.run(_LONG | _SHORT, _LONGEST_ID)
+        token = token.where((token.length >= 5) & message.buffer.equal(token.end, b": ") & (token.end + 2 <= message.end))
+        rows = np.flatnonzero(token.present)
         tokens = token.take(rows)
-        hexadecimal = np.ones(len(rows), bool)
-        long = tokens.length >= 10
-        for i in range(int(tokens.length.max(initial=0))):
-            byte = tokens.byte(i)
-            beyond = tokens.length <= i
-            hexadecimal &= beyond | _SHORT[byte]
-            long &= beyond | _LONG[byte]
+        # A long id has at least ten letters; a shorter word of its alphabet may be anything.
+        named = (tokens.length >= 10) | (tokens.run(_SHORT, _LONGEST_ID).end == tokens.end)
         is_id = np.zeros(len(message), bool)
-        is_id[rows] = hexadecimal | long
-        noqueue = np.zeros(len(message), bool)
-        noqueue[rows] = tokens.is_(b"NOQUEUE")
-        named = is_id | noqueue
-        body = Spans(message.buffer, np.where(named, token.end + 2, message.start), message.end)
-        return cls(head, token.where(is_id), noqueue, body)
+        is_id[rows] = named
+        noqueue = message.startswith(b"NOQUEUE: ")
+        start = np.where(is_id, token.end + 2, np.where(noqueue, message.start + len(b"NOQUEUE: "), message.start))
+        return cls(head, token.where(is_id), noqueue, Spans(message.buffer, start, message.end))
 
     def __len__(self) -> int:
         return len(self.body)
+
+
+def bodies(lines: Lines, rows: Ints) -> Spans:
+    """The bodies of some rows in a buffer of their own, to be searched."""
+    return lines.body.take(rows).compact()
 
 
 def starting(lines: Lines, rows: Ints, literal: bytes) -> tuple[Ints, Ints]:

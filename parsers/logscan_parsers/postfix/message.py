@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from logscan.columns import word
 from logscan.parser import BEGIN, END
 from logscan.spans import Bools, Ints, Spans
-from logscan_parsers.postfix.line import Lines, path, peer, starting
+from logscan_parsers.postfix.line import Lines, bodies, path, peer, starting
 
 
 def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
@@ -37,28 +37,28 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
         yield _facts(lines, rows, END), rows, False
     rows, rest = starting(lines, rest, b"message-id=")
     if len(rows):
-        body = lines.body.take(rows).skip(len(b"message-id="))
+        body = bodies(lines, rows).skip(len(b"message-id="))
         bracket = (body.byte() == ord("<")) & body.endswith(b">")
         name = Spans(body.buffer, body.start + bracket, body.end - bracket)
         yield _facts(lines, rows, 0, message_id=name.where(name.length > 0).to_arrow()), rows, False
     rows, rest = starting(lines, rest, b"client=")
     if len(rows):
-        client_host, client_ip = peer(lines.body.take(rows).skip(len(b"client=")).until(b", "))
+        client_host, client_ip = peer(bodies(lines, rows).skip(len(b"client=")).until(b", "))
         yield _facts(lines, rows, BEGIN, client_host=client_host, client_ip=client_ip), rows, False
     rows, rest = starting(lines, rest, b"uid=")
     if len(rows):
-        sender, _ = path(lines.body.take(rows).after(b" from=<"))
+        sender, _ = path(bodies(lines, rows).after(b" from=<"))
         yield _facts(lines, rows, BEGIN, sender=_sender(sender)), rows, False
     rows, rest = starting(lines, rest, b"sender ")
     postmaster, rest = starting(lines, rest, b"postmaster ")
     rows = np.sort(np.concatenate((rows, postmaster)))
-    rows = rows[lines.body.take(rows).has(b"notification: ")]
+    rows = rows[bodies(lines, rows).has(b"notification: ")]
     if len(rows):
         yield _notices(lines, rows), rows, True
 
 
 def _queue_manager(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
-    sender, tail = path(lines.body.take(rows).skip(len(b"from=<")))
+    sender, tail = path(bodies(lines, rows).skip(len(b"from=<")))
     ended = tail.startswith(b", status=")
     size, sized = tail.after(b", size=").until(b",").number()
     queued = ~ended & sized

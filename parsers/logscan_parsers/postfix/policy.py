@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from logscan import reply
 from logscan.columns import word, words
 from logscan.spans import Bools, Ints, Spans
-from logscan_parsers.postfix.line import Lines, peer
+from logscan_parsers.postfix.line import Lines, bodies, peer
 
 # What became of the recipient or message, by the last part of the verb (milter-reject, proxy-reject, header reject).
 ACTIONS = {
@@ -79,7 +79,7 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
     rows = np.flatnonzero(unread & (lines.noqueue | lines.queue_id.present))
     first = lines.body.take(rows).byte()
     rows = rows[(first >= ord("a")) & (first <= ord("z"))]
-    rows = rows[lines.body.take(rows).until(b": ").length <= 30]
+    rows = rows[bodies(lines, rows).until(b": ").length <= 30]
     # proxy-reject comes without NOQUEUE (smtpd_proxy.c)
     proxied = np.flatnonzero(unread & ~lines.noqueue & ~lines.queue_id.present)
     proxied = proxied[lines.body.take(proxied).startswith(b"proxy-")] if len(proxied) else proxied
