@@ -25,10 +25,13 @@ def words(codes: npt.NDArray[Any], values: Sequence[str | None]) -> pa.Dictionar
     >>> words(np.array([1, -1, 0]), ["a", "b"]).to_pylist()
     ['b', None, 'a']
     """
-    distinct = list(dict.fromkeys(v for v in values if v is not None))
-    place = np.array([-1 if v is None else distinct.index(v) for v in values] + [-1], np.int32)
+    distinct: dict[str | None, int] = {}
+    for value in values:
+        if value is not None:
+            distinct.setdefault(value, len(distinct))
+    place = np.array([*(distinct.get(value, -1) for value in values), -1], np.int32)
     codes = place[np.where(codes < 0, -1, codes)]
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(distinct, pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(distinct), pa.string()))
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:

@@ -31,7 +31,7 @@ from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Chunk, SourceError, chunks, split
 
-BUCKETS = 32
+BUCKETS = 4
 
 Progress = Callable[[int, int, int], None]
 """Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""

@@ -20,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-# Reads of up to eight bytes past the end of a row must stay inside the buffer.
-PADDING = 64
+# Literals are compared eight bytes at a time, wherever a row starts: reads past the end of the last row stay inside.
+PADDING = 128
 NEWLINE, RETURN = 10, 13
 
 # Bytes of mail logs from the most frequent to rarer ones; what is not named is rarer still. A literal is looked for by
@@ -62,13 +62,15 @@ class Buffer:
 
     def equal(self, at: Ints, literal: bytes) -> Bools:
         """Whether `literal` stands at each place."""
-        hits = np.ones(len(at), bool)
+        hits = None
         for i in range(0, len(literal), 8):
             part = literal[i : i + 8]
             want = np.uint64(int.from_bytes(part, "little"))
-            mask = np.uint64((1 << 8 * len(part)) - 1)
-            hits &= (self.words[np.minimum(at + i, len(self.words) - 1)] & mask) == want
-        return hits
+            here = self.words[at + i] if i else self.words[at]
+            if len(part) < 8:
+                here = here & np.uint64((1 << 8 * len(part)) - 1)
+            hits = here == want if hits is None else hits & (here == want)
+        return np.ones(len(at), bool) if hits is None else hits
 
 
 class Spans:
@@ -230,15 +232,15 @@ class Spans:
 
     def run(self, belongs: Bools, limit: int) -> Spans:
         """The longest start of each row made of bytes that belong (a table of 256), looked for `limit` bytes far."""
-        at = self.start.copy()
+        end = self.end.copy()
         rows = np.flatnonzero(self.present)
-        for _ in range(limit):
-            here = at[rows]
-            rows = rows[(here < self.end[rows]) & belongs[self.buffer.bytes[here]]]
-            if not len(rows):
-                break
-            at[rows] += 1
-        return Spans(self.buffer, self.start, np.where(self.present, at, self.end))
+        at, stop = self.start[rows], np.minimum(self.end[rows], self.start[rows] + limit)
+        while len(rows):
+            goes_on = (at < stop) & belongs[self.buffer.bytes[at]]
+            ended = ~goes_on
+            end[rows[ended]] = at[ended]
+            rows, at, stop = rows[goes_on], at[goes_on] + 1, stop[goes_on]
+        return Spans(self.buffer, self.start, end)
 
     def tokens(self, stops: Bools, limit: int = 255, most: int = 64) -> tuple[npt.NDArray[np.int32], list[bytes], Ints]:
         """The first token of each row (up to a stop byte or the row's end) as codes, the distinct tokens, the lengths.
