@@ -6,7 +6,6 @@ goes through time window by window; of each run only the batches that reach into
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,14 +120,6 @@ def load(window: Window) -> pa.Table:
         tables.append(table.slice(low, high - low))
     tables = [table for table in tables if len(table)]
     return in_order(concat(tables)).replace_schema_metadata(EVENTS.metadata) if tables else EVENTS.empty_table()
-
-
-def merged(runs: list[Run]) -> Iterator[pa.Table]:
-    """All events of the runs in order, a window at a time."""
-    for window in windows(runs):
-        table = load(window)
-        if len(table):
-            yield table
 
 
 def days(runs: list[Run]) -> dict[int, list[Window]]:

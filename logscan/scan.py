@@ -12,11 +12,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,12 @@ import pyarrow as pa
 from logscan import correlate, plugins, runs
 from logscan.columns import concat, put
 from logscan.enrich import enrich, with_domains
+from logscan.lean import pandas_on_demand
+from logscan.parquet import write_events
 from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
-from logscan.sources import Chunk, SourceError, chunks, split
+from logscan.sources import Chunk, Source, SourceError, chunks, split
 
 BUCKETS = 4
 
@@ -39,11 +44,11 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a source that one worker reads: bytes `start` to `end`, or the whole of it where `end` is None."""
+    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`."""
 
     planned: Planned
     start: int
-    end: int | None
+    end: int
     folder: Path
     number: int
 
@@ -54,6 +59,8 @@ class Spilled:
 
     rank: int
     size: int
+    end: int = 0
+    """The offset after the last line read."""
     tally: Tally = field(default_factory=Tally)
     events: int = 0
     runs: list[runs.Run] = field(default_factory=list)
@@ -69,10 +76,23 @@ class Scanned:
     run: Run
     runs: list[runs.Run]
     pool: Pool
+    folder: Path
+    ends: dict[Source, int]
+    """The offset after the last line read of each source."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        return runs.merged(self.runs)
+        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(runs.windows(self.runs))):
+            if path is not None:
+                with pa.memory_map(str(path)) as file:
+                    yield pa.ipc.open_file(file).read_all()
+                path.unlink()
+
+    def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
+        """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
+        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(runs.days(self.runs).items())):
+            if rows:
+                yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
 
 
 class Pool:
@@ -113,12 +133,27 @@ class Pool:
                 yield future.result()
 
 
+    def in_turn(self, work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """The work's answers in the order of the jobs, with few jobs on the way at a time."""
+        if not self._executor:
+            yield from map(work, jobs)
+            return
+        going: deque[Future[Any]] = deque()
+        for job in jobs:
+            going.append(self._executor.submit(work, job))
+            if len(going) > self.workers:
+                yield going.popleft().result()
+        while going:
+            yield going.popleft().result()
+
+
 def _as_worker() -> None:
     # One core a worker; and Ctrl-C is the driver's to handle.
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pa.set_cpu_count(1)
+    pandas_on_demand()
 
 
 @contextmanager
@@ -128,15 +163,20 @@ def scanning(
     *,
     progress: Progress | None = None,
     folder: Path | None = None,
+    resume: Callable[[Planned], int | None] | None = None,
 ) -> Iterator[Scanned]:
     """Scans log files; gives their events while the context lasts.
 
     folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
+    resume: says from which offset each source is to be read, None to leave it out; then an unfinished last line is left
+            for the next time.
     Raises UsageError for options that cannot be. What is wrong with a file is a problem of the run, never an exception.
     """
     options = options or Options()
     planned, problems = plan([os.fspath(path) for path in paths], options)
-    total = sum(p.source.size for p in planned)
+    starts = {p.rank: resume(p) if resume else 0 for p in planned}
+    planned = [p for p in planned if starts[p.rank] is not None]
+    total = sum(max(0, p.source.size - (starts[p.rank] or 0)) for p in planned)
     workers = options.workers or min(os.cpu_count() or 1, 64)
     if options.workers is None and total < 4 * options.block_size:
         workers = 1
@@ -144,36 +184,44 @@ def scanning(
     try:
         with Pool(workers) as pool:
             spilled = []
-            for answer in pool.each(partial(_read, block_size=options.block_size), _stretches(planned, options, spill)):
+            jobs = list(_stretches(planned, starts, options, spill))
+            work = partial(_read, block_size=options.block_size, whole_lines=resume is not None)
+            # A pipe is this process's own; everything else any worker can open.
+            piped = map(work, (job for job in jobs if job.planned.source.pipe))
+            for answer in chain(pool.each(work, [job for job in jobs if not job.planned.source.pipe]), piped):
                 spilled.append(answer)
                 if progress:
                     progress(answer.size, answer.tally.lines, total)
-            found, settled = _settle(pool, spilled, spill)
-            yield Scanned(_account(planned, spilled, problems, settled), found, pool)
+            found = _settle(pool, spilled, spill)
+            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled))
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
 
-def _stretches(planned: list[Planned], options: Options, folder: Path) -> Iterator[Stretch]:
+def _stretches(
+    planned: list[Planned], starts: Mapping[int, int | None], options: Options, folder: Path
+) -> Iterator[Stretch]:
     number = 0
     for p in planned:
-        cuts = split(p.source, options.block_size) if p.source.splittable else [(0, None)]
-        for start, end in cuts:
-            yield Stretch(p, start, end, folder, number)
-            number += 1
+        first = starts[p.rank] or 0
+        for start, end in split(p.source, options.block_size):
+            if first < end:
+                yield Stretch(p, max(start, first), end, folder, number)
+                number += 1
 
 
-def _read(stretch: Stretch, block_size: int) -> Spilled:
+def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     planned = stretch.planned
     source = planned.source
-    size = (stretch.end or source.size) - stretch.start
+    size = stretch.end - stretch.start if source.splittable else source.size
     spilled = Spilled(planned.rank, size)
     parser = _parser(planned.parser)
-    pieces = chunks(source, block_size, stretch.start, stretch.end)
+    pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=whole_lines)
     clocked = ((chunk, planned.clock) for chunk in pieces) if source.splittable else winding(planned, pieces)
     try:
         for count, (chunk, clock) in enumerate(clocked):
             name = f"{stretch.number:07d}-{count:05d}"
+            spilled.end = chunk.offset + (chunk.overlong or len(chunk.data))
             if chunk.overlong:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
@@ -247,17 +295,13 @@ def _write_buckets(table: pa.Table, path: Path) -> None:
             writer.write_batch(batch.slice(edges[i], edges[i + 1] - edges[i]))
 
 
-def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> tuple[list[runs.Run], int]:
-    """All runs, those of the open events among them once these are settled, and how many those are."""
+def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[runs.Run]:
+    """All runs, those of the open events among them once these are settled."""
     found = [run for answer in spilled for run in answer.runs]
     paths = sorted(path for answer in spilled for path in answer.open)
-    settled = 0
     if paths:
-        for run in pool.each(partial(_settle_bucket, paths=paths, folder=folder), range(BUCKETS)):
-            if run:
-                found.append(run)
-                settled += sum(run.rows)
-    return sorted(found, key=lambda run: run.path), settled
+        found += filter(None, pool.each(partial(_settle_bucket, paths=paths, folder=folder), range(BUCKETS)))
+    return sorted(found, key=lambda run: run.path)
 
 
 def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | None:
@@ -278,8 +322,28 @@ def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | N
     return runs.write_run(events, folder / f"settled-{number:03d}.run")
 
 
-def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Problem], settled: int) -> Run:
-    del settled
+def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
+    """A window's events as a file, for the driver to map."""
+    number, window = job
+    table = runs.load(window)
+    if not len(table):
+        return None
+    path = folder / f"merged-{number:07d}.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def _write_day(job: tuple[int, list[runs.Window]], folder: Path) -> tuple[int, int]:
+    day, windows = job
+    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := runs.load(w))))
+
+
+def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:
+    return {p.source: max((s.end for s in spilled if s.rank == p.rank), default=0) for p in planned}
+
+
+def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Problem]) -> Run:
     sources = []
     for p in planned:
         mine = [s for s in spilled if s.rank == p.rank]
