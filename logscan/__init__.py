@@ -70,13 +70,5 @@ def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | Non
     middle = int(datetime(year or datetime.now(UTC).year, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000
     clock = Clock(UTC, np.zeros(1, np.int64), np.array([middle]))
     parsed = chosen[parser].parse(Block.of(data, 0, "", clock))
-    settled = correlate.settle(parsed.events, parsed.messages)
-    events = settled.events
-    if len(settled.open_events):
-        from logscan.columns import concat, put
-
-        rest, facts = (
-            put(t, "source_rank", np.zeros(len(t), np.int64)) for t in (settled.open_events, settled.open_messages)
-        )
-        events = concat([events, correlate.settle_rest(rest, facts).drop_columns(["source_rank"])])
+    events = correlate.settle_alone(parsed.events, parsed.messages)
     return enrich(events, parser, "").sort_by("offset")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.columns import concat
+from logscan.columns import concat, put
 from logscan.parser import BEGIN, END
 from logscan.schema import FACTS
 
@@ -69,9 +69,7 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     if not len(events):
         return events
     if not len(messages):
-        messages = pa.table({name: pa.nulls(0, events.schema.field(name).type) for name in ("host", "queue_id", "time")}
-                            | {name: pa.array([], pa.int64()) for name in ("offset", "source_rank")}
-                            | {"mark": pa.array([], pa.int8())})
+        messages = put(events.slice(0, 0), "mark", pa.array([], pa.int8()))
     sources = np.concatenate((messages["source_rank"].to_numpy(), events["source_rank"].to_numpy()))
     offsets = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
     lives, whole = _lives(messages, events, [offsets, sources], within=sources)
@@ -94,6 +92,20 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     count = len(open_messages)
     rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every)
     return concat([joined.filter(pa.array(within)), rest]) if within.any() else rest
+
+
+def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
+    """Settles the events and messages of a source that was parsed in one piece."""
+    settled = settle(events, messages)
+    if not len(settled.open_events):
+        return settled.events
+    rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
+    return concat([settled.events, rest.drop_columns(["source_rank"])])
+
+
+def ranked(table: pa.Table, rank: int) -> pa.Table:
+    """A table of one source with `source_rank`, the source's place in the order of time."""
+    return put(table, "source_rank", pa.array(np.full(len(table), rank, np.int64)))
 
 
 def bucket(table: pa.Table, buckets: int) -> Ints:
@@ -133,8 +145,8 @@ def _keys(messages: pa.Table, events: pa.Table) -> Ints:
     """A number for each row's host and queue id; messages first, then events. Events without an id get their own."""
     keys = np.zeros(len(messages) + len(events), np.int64)
     for name in ("host", "queue_id"):
-        parts = [t[name].cast(pa.string()) for t in (messages, events) if len(t)]
-        column = pa.chunked_array([c for part in parts for c in (part.chunks if isinstance(part, pa.ChunkedArray) else [part])])
+        parts = [table[name].cast(pa.string()) for table in (messages, events)]
+        column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string())
         encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         keys = keys * (len(encoded.dictionary) + 1) + codes + 1

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from logscan import correlate, plugins, runs
-from logscan.columns import concat, put
+from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
 from logscan.lean import pandas_on_demand
 from logscan.parquet import write_events
@@ -273,12 +273,8 @@ def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> No
     kept = [("events", events), ("messages", settled.open_messages)]
     if any(len(table) for _, table in kept):
         for kind, table in kept:
-            _write_buckets(_ranked(table, planned.rank), path.with_suffix(f".{kind}"))
+            _write_buckets(correlate.ranked(table, planned.rank), path.with_suffix(f".{kind}"))
         spilled.open.append(path)
-
-
-def _ranked(table: pa.Table, rank: int) -> pa.Table:
-    return put(table, "source_rank", pa.array(np.full(len(table), rank, np.int64)))
 
 
 def _write_buckets(table: pa.Table, path: Path) -> None:
