@@ -51,11 +51,12 @@ def scan(paths: str | PathLike[str] | Iterable[str | PathLike[str]], **options: 
 
 def read(paths: str | PathLike[str] | Iterable[str | PathLike[str]], **options: Any) -> pd.DataFrame:
     """The events of log files as a pandas data frame; paths and options as for `scan`."""
-    return scan(paths, **options).to_pandas()
+    frame: pd.DataFrame = scan(paths, **options).to_pandas()
+    return frame
 
 
 def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | None = None) -> pa.Table:
-    """The events of some lines, as `scan` gives those of files. Stamps without a year are of `year`, else of this one."""
+    """The events of some lines, as `scan` gives those of files. Stamps without year are of `year`, else of this one."""
     from datetime import UTC, datetime
 
     import numpy as np

@@ -126,7 +126,9 @@ def opened(
     Raises UsageError and StoreError.
     """
     if bool(paths) == bool(store):
-        raise UsageError("name log files, or a store with --store" if not paths else "log files or --store: one of them")
+        raise UsageError(
+            "name log files, or a store with --store" if not paths else "log files or --store: one of them"
+        )
     wanted.expression(None)  # what is wrong with the options is said before hours of reading
     if wanted.last:
         _span(wanted.last)

@@ -45,10 +45,16 @@ Paths = Annotated[
     typer.Argument(metavar="PATHS...", help="Files, folders, globs, or - for standard input; .gz .bz2 .xz .zst too."),
 ]
 Format = Annotated[str | None, typer.Option(help="Read all sources as this format (see `logscan formats`).")]
-Tz = Annotated[str | None, typer.Option(help="Zone of stamps that state none, e.g. Europe/Berlin. Default: this machine's.")]
-Year = Annotated[int | None, typer.Option(min=1970, max=2200, help="Year of each file's first line, where stamps have none.")]
+Tz = Annotated[
+    str | None, typer.Option(help="Zone of stamps that state none, e.g. Europe/Berlin. Default: this machine's.")
+]
+Year = Annotated[
+    int | None, typer.Option(min=1970, max=2200, help="Year of each file's first line, where stamps have none.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one a core.")]
-Strict = Annotated[bool, typer.Option("--strict", help=f"End with 2 when less than {STRICT:.1%} of the lines are understood.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help=f"End with 2 when less than {STRICT:.1%} of the lines are understood.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -72,12 +78,16 @@ def report(
     since: Annotated[str | None, typer.Option(help="From this time on: 2026-11-23, 2026-11-23T08:00.")] = None,
     until: Annotated[str | None, typer.Option(help="Up to, not including, this time.")] = None,
     last: Annotated[str | None, typer.Option(help="The last part of the log: 7d, 24h, 90m.")] = None,
-    domain: Annotated[list[str] | None, typer.Option(help="Recipient domain; *.example.com for those below it.")] = None,
-    code: Annotated[list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="Recipient domain; *.example.com for those below it.")
+    ] = None,
+    code: Annotated[
+        list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")
+    ] = None,
     cause: Annotated[list[str] | None, typer.Option(help="Cause, e.g. blocklisted.")] = None,
     by: Annotated[By, typer.Option(help="Steps of the trend.")] = By.day,
     top: Annotated[int, typer.Option(min=1, max=1000, help="Rows of each table.")] = 10,
-    format: Format = None,  # noqa: A002 - the option's name
+    format: Format = None,
     tz: Tz = None,
     year: Year = None,
     workers: Workers = None,
@@ -89,9 +99,10 @@ def report(
         from logscan.publish import gather, screen, write
 
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
-        with _progress() as progress, opened(
-            paths or [], store, wanted, _options(format, tz, year, workers), progress
-        ) as (events, run):
+        with (
+            _progress() as progress,
+            opened(paths or [], store, wanted, _options(format, tz, year, workers), progress) as (events, run),
+        ):
             findings = gather(events, run, top=top, by=by.value)
             progress.finish()
             _print(screen(findings))
@@ -110,7 +121,7 @@ def scan(
     output: Annotated[
         str, typer.Option("-o", "--output", help="A store (folder), FILE.parquet, FILE.jsonl, or - for JSON lines.")
     ] = "-",
-    format: Format = None,  # noqa: A002 - the option's name
+    format: Format = None,
     tz: Tz = None,
     year: Year = None,
     workers: Workers = None,
@@ -154,7 +165,7 @@ def causes() -> None:
         typer.echo(f"{name:24} {entry.meaning}")
 
 
-def _options(format: str | None, tz: str | None, year: int | None, workers: int | None) -> Options:  # noqa: A002
+def _options(format: str | None, tz: str | None, year: int | None, workers: int | None) -> Options:
     from logscan.plan import Options
 
     return Options(format, tz, year, workers)

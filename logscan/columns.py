@@ -1,4 +1,4 @@
-"""Columns as parsers make them: words of a short list as dictionary columns, and tables of unlike columns put together."""
+"""Columns as parsers make them: words of a short list as dictionaries, and tables of unlike columns put together."""
 
 from __future__ import annotations
 

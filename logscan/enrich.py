@@ -61,12 +61,20 @@ def conform(events: pa.Table) -> pa.Table:
     columns = []
     for field in EVENTS:
         if field.name not in events.column_names:
-            missing = pa.array(np.zeros(len(events), bool)) if field.name == "code_implied" else _nulls(field.type, len(events))
+            missing = (
+                pa.array(np.zeros(len(events), bool))
+                if field.name == "code_implied"
+                else _nulls(field.type, len(events))
+            )
             columns.append(missing)
             continue
         column = events[field.name]
         if column.type != field.type:
-            column = column.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(field.type) else column.cast(field.type)
+            column = (
+                column.cast(pa.string()).dictionary_encode()
+                if pa.types.is_dictionary(field.type)
+                else column.cast(field.type)
+            )
         columns.append(column)
     return pa.table(columns, schema=EVENTS)
 

@@ -77,4 +77,3 @@ def _resume(planned: Planned, commit: Commit, before: dict[str, Fingerprint]) ->
         return None
     before[planned.source.name] = known
     return known.offset
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -29,14 +30,16 @@ def scan_to(paths: list[str], output: str, options: Options, progress: Progress 
     suffix = path.suffix.lower()
     if output == "-" or suffix in (".jsonl", ".ndjson", ".parquet"):
         folder = None if output == "-" else path.absolute().parent
-        with scanning(paths, options, progress=progress, folder=folder if folder and folder.is_dir() else None) as scanned:
+        with scanning(
+            paths, options, progress=progress, folder=folder if folder and folder.is_dir() else None
+        ) as scanned:
             run = scanned.run
             if suffix == ".parquet" and output != "-":
                 write_events(path, scanned.tables())
             elif output == "-":
                 _write_lines(sys.stdout, scanned.tables())
             else:
-                with replacing(path) as fresh, Path(fresh).open("w", encoding="utf-8") as file:
+                with replacing(path) as sink, io.TextIOWrapper(sink, encoding="utf-8", newline="\n") as file:
                     _write_lines(file, scanned.tables())
     elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
         raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")

@@ -96,7 +96,9 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         name, confidence = _surest(parsers, block)
         if options.format is None and confidence < SURE_ENOUGH:
             looked = ", ".join(parser.title for parser in parsers.values())
-            problems.append(Problem(source.name, f"looks like no log that I know ({looked})", "force one with --format"))
+            problems.append(
+                Problem(source.name, f"looks like no log that I know ({looked})", "force one with --format")
+            )
             continue
         found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
     found.sort(key=lambda planned: (planned.first, planned.source.name))
@@ -151,7 +153,9 @@ def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
                 at += len(line) + 1
 
 
-def _years_missing(samples: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]]) -> tuple[list[int], list[int], list[int]]:
+def _years_missing(
+    samples: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]],
+) -> tuple[list[int], list[int], list[int]]:
     """Of lines that start with a stamp without year: the stamps and their offsets. Of others: their moments."""
     lines = [(at, line.partition(b"\n")[0]) for at, line in samples]
     spans, starts = Spans.lines(b"\n".join(line[:256] for _, line in lines) + b"\n")

@@ -78,9 +78,7 @@ def _unfold(
 ) -> tuple[pa.StringArray, pa.DictionaryArray, np.ndarray]:
     rows = np.flatnonzero(folded)
     some = text.take(pa.array(rows))
-    lines = dict.fromkeys(some.to_pylist())
-    for line in lines:
-        lines[line] = _unfold_one(line)
+    lines = {line: _unfold_one(line) for line in set(some.to_pylist())}
     unfolded = [lines[line] for line in some.to_pylist()]
     mask = pa.array(folded)
     text = pc.replace_with_mask(text, mask, pa.array([u[0] for u in unfolded], pa.string()))
@@ -111,7 +109,9 @@ def _unfold_one(line: str) -> tuple[str, str | None, int]:
     same = [mark for mark in after if mark[1] == hyphens[-1][1]]
     last = same[-1] if same else next(iter(after), None)
     heads = [*hyphens, last] if last else hyphens
-    parts = [line[a.end() : b.start() if b else len(line)].strip() for a, b in zip(heads, [*heads[1:], None], strict=True)]
+    parts = [
+        line[a.end() : b.start() if b else len(line)].strip() for a, b in zip(heads, [*heads[1:], None], strict=True)
+    ]
     code = last[1] if last else hyphens[-1][1]
     enhanced = next((m[3] for m in reversed(heads) if m[3] and m[1] == code), None)
     head = f"{code} {enhanced} " if enhanced else f"{code} "

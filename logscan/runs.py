@@ -7,6 +7,7 @@ goes through time window by window; of each run only the batches that reach into
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def windows(runs: list[Run], size: int = WINDOW) -> list[Window]:
     found = []
     going: list[tuple[int, Path, int]] = []
     place = 0
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         going = [g for g in going if g[0] >= start]
         while place < len(batches) and batches[place][0] < end:
             _, last, _, path, i = batches[place]
@@ -131,5 +132,3 @@ def days(runs: list[Run]) -> dict[int, list[Window]]:
             start, end = max(window.start, number * day), min(window.end, (number + 1) * day)
             found.setdefault(number, []).append(Window(start, end, window.batches))
     return found
-
-

@@ -132,7 +132,6 @@ class Pool:
             for future in done:
                 yield future.result()
 
-
     def in_turn(self, work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
         """The work's answers in the order of the jobs, with few jobs on the way at a time."""
         if not self._executor:
@@ -247,11 +246,13 @@ def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: 
     block = Block.of(chunk.data, chunk.offset, planned.source.name, clock)
     try:
         return parser.parse(block)
-    except Exception as error:  # noqa: BLE001 - a parser may be a stranger's; its block is told as unread, the run goes on
+    except Exception as error:
         if os.environ.get("LOGSCAN_DEBUG"):
             raise
         spilled.problems.append(
-            Problem(planned.source.name, f"the {parser.name} parser failed: {error!r}", "please report it", chunk.offset)
+            Problem(
+                planned.source.name, f"the {parser.name} parser failed: {error!r}", "please report it", chunk.offset
+            )
         )
         samples = tuple(zip(block.offsets[:MAX_SAMPLES].tolist(), block.lines[:MAX_SAMPLES].to_pylist(), strict=True))
         return Parsed(pa.table({}), pa.table({}), Tally(unread=len(block), samples=samples))

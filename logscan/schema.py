@@ -32,12 +32,14 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "direction",
         WORD,
-        "inbound (we answered a client), outbound (a remote server answered us), local (a local delivery agent answered)",
+        "inbound (we answered a client), outbound (a remote server answered us), local (a delivery agent of ours did)",
     ),
     Column("action", WORD, "what became of it: delivered, deferred, bounced, expired, rejected, attempt, ..."),
     Column("stage", WORD, "the SMTP stage of the reply: connect, helo, starttls, auth, mail, rcpt, data, end-of-data"),
     Column("code", pa.int16(), "the three digits as the log shows them; null where it shows none"),
-    Column("code_implied", pa.bool_(), "true where the log shows no digits and code is the server's documented default"),
+    Column(
+        "code_implied", pa.bool_(), "true where the log shows no digits and code is the server's documented default"
+    ),
     Column("enhanced", WORD, "enhanced status code: the reply's, else the server's own for it"),
     Column("reply", TEXT, "the reply's text as the server logged it, unfolded, uncut"),
     Column("sender", TEXT, "envelope sender; <> is the null reverse-path, null is unknown"),

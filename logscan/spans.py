@@ -157,9 +157,7 @@ class Spans:
     def or_else(self, other: Spans) -> Spans:
         """These rows; the other's where one is missing."""
         here = self.present
-        return Spans(
-            self.buffer, np.where(here, self.start, other.start), np.where(here, self.end, other.end)
-        )
+        return Spans(self.buffer, np.where(here, self.start, other.start), np.where(here, self.end, other.end))
 
     def byte(self, at: int = 0) -> Bytes:
         """The byte at `at` of each row (counted from its end when negative); 0 where the row is too short."""
@@ -169,15 +167,17 @@ class Spans:
 
     def startswith(self, literal: bytes) -> Bools:
         """Which rows start with `literal`."""
-        return (self.length >= len(literal)) & self.buffer.equal(self.start, literal)
+        return np.asarray((self.length >= len(literal)) & self.buffer.equal(self.start, literal))
 
     def endswith(self, literal: bytes) -> Bools:
         """Which rows end with `literal`."""
-        return (self.length >= len(literal)) & self.buffer.equal(np.maximum(self.end - len(literal), 0), literal)
+        return np.asarray(
+            (self.length >= len(literal)) & self.buffer.equal(np.maximum(self.end - len(literal), 0), literal)
+        )
 
     def is_(self, literal: bytes) -> Bools:
         """Which rows are `literal`."""
-        return (self.length == len(literal)) & self.buffer.equal(self.start, literal)
+        return np.asarray((self.length == len(literal)) & self.buffer.equal(self.start, literal))
 
     def skip(self, count: int | Ints) -> Spans:
         """The rows without their first bytes; missing where they are shorter."""
@@ -321,7 +321,7 @@ class Spans:
         bounds = np.empty(2 * len(self), np.int32)
         bounds[0::2] = self.start
         bounds[1::2] = np.maximum(self.end, self.start)
-        # Offsets of one array that holds each row and each gap between rows, without a copy; then every second is taken.
+        # One array holds each row and each gap between rows, without a copy; then every second is taken.
         whole = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(self.buffer.bytes))
         picks = pa.array(np.arange(0, len(bounds), 2, dtype=np.int64), mask=None if present.all() else ~present)
         return whole.take(picks)

@@ -2,11 +2,11 @@
 
 Every form that syslog daemons and journald write, mixed in one file if need be:
 
-    Oct 26 18:13:50 mx postfix/smtpd[24510]: connect from ...              BSD (RFC 3164), the day padded by space or zero
-    <22>Oct 26 18:13:50 mx ...   <mail.info>Oct 26 ...                     with its priority before it
-    2025-02-02T09:50:42.211184+01:00 mx postfix/smtpd[24510]: ...          RFC 3339; also `+0100` (journalctl -o short-iso)
-    <22>1 2025-02-02T09:50:42.211Z mx postfix/smtpd 24510 - - ...          RFC 5424
-    {"__REALTIME_TIMESTAMP":"1738486242211184","_HOSTNAME":"mx", ...}      journalctl -o json
+    Oct 26 18:13:50 mx postfix/smtpd[24510]: connect from ...      BSD (RFC 3164); the day padded by space or zero
+    <22>Oct 26 18:13:50 mx ...   <mail.info>Oct 26 ...             with its priority before it
+    2025-02-02T09:50:42.211184+01:00 mx postfix/smtpd[24510]: ...  RFC 3339; also `+0100` (journalctl -o short-iso)
+    <22>1 2025-02-02T09:50:42.211Z mx postfix/smtpd 24510 - - ...  RFC 5424
+    {"__REALTIME_TIMESTAMP":"1738486242211184","_HOSTNAME":"mx", ...}  journalctl -o json
 
 Parsers of anything that logs through syslog start from `read`.
 """
@@ -76,7 +76,7 @@ class Heads:
 
 @dataclass(frozen=True)
 class Envelopes:
-    """What `read` makes of a block: one `Heads` for each way that its lines are kept, and the lines it could not read."""
+    """What `read` makes of a block: one `Heads` for each way that its lines are kept, and the lines without envelope."""
 
     parts: tuple[Heads, ...]
     unread: Ints
@@ -200,9 +200,9 @@ def _bsd(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     good = (lines.length >= 16) & _fits(padded, b"___ 99 9") & _fits(clock, b"9:99:99 ")
     key = (date & np.uint64(0xFFFFFF)).astype(np.int64)
     month = _MONTH_ORDER[np.minimum(np.searchsorted(_MONTH_KEYS, key, sorter=_MONTH_ORDER), 11)]
-    padded, low = padded.astype(np.int64), clock.astype(np.int64)
-    day = _digits(padded, 32, 40)
-    hour = ((padded >> 56) & 15) * 10 + (low & 15)
+    high, low = padded.astype(np.int64), clock.astype(np.int64)
+    day = _digits(high, 32, 40)
+    hour = ((high >> 56) & 15) * 10 + (low & 15)
     minute, second = _digits(low, 16, 24), _digits(low, 40, 48)
     good &= (_MONTH_KEYS[month] == key) & (day >= 1) & (day <= _LEAP_DAYS[month])
     good &= (hour < 24) & (minute < 60) & (second < 61)
@@ -256,7 +256,11 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
     time, kind, rest = stamps(lines)
     offsets = block.offsets[rows]
     if (no_year := kind == NO_YEAR).any():
-        time = np.where(no_year, block.clock.utc(time, offsets), time) if not no_year.all() else block.clock.utc(time, offsets)
+        time = (
+            np.where(no_year, block.clock.utc(time, offsets), time)
+            if not no_year.all()
+            else block.clock.utc(time, offsets)
+        )
     if (no_zone := kind == NO_ZONE).any():
         time[no_zone] = block.clock.zoned(time[no_zone], offsets[no_zone])
 
@@ -321,11 +325,20 @@ _JOURNAL = pa.schema(
 def _journal(block: Block, rows: Ints) -> tuple[Heads, Bools]:
     lines = block.spans.take(rows)
     table = _journal_table(lines)
-    micros = pc.cast(pc.if_else(pc.match_substring_regex(table["__REALTIME_TIMESTAMP"], r"^\d{1,18}$"), table["__REALTIME_TIMESTAMP"], None), pa.int64())
+    micros = pc.cast(
+        pc.if_else(
+            pc.match_substring_regex(table["__REALTIME_TIMESTAMP"], r"^\d{1,18}$"), table["__REALTIME_TIMESTAMP"], None
+        ),
+        pa.int64(),
+    )
     readable = pc.and_(pc.is_valid(micros), pc.is_valid(table["MESSAGE"])).to_numpy(zero_copy_only=False)
     kept = table.filter(pa.array(readable))
     text = kept["MESSAGE"].combine_chunks()
-    bounds = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1].astype(np.int64) if len(text) else np.zeros(1, np.int64)
+    bounds = (
+        np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1].astype(np.int64)
+        if len(text)
+        else np.zeros(1, np.int64)
+    )
     data = text.buffers()[2].to_pybytes() if len(text) and text.buffers()[2] is not None else b""
     message = Spans(Buffer(data), bounds[:-1].copy(), bounds[1:].copy())
     message = Spans(message.buffer, message.run(table_of(b" "), 8).end, message.end)
@@ -333,7 +346,9 @@ def _journal(block: Block, rows: Ints) -> tuple[Heads, Bools]:
     program = pc.fill_null(kept["SYSLOG_IDENTIFIER"], "").combine_chunks().dictionary_encode()
     heads = Heads(
         rows[readable],
-        pc.drop_null(micros).to_numpy().astype(np.int64) if len(text) == len(table) else micros.filter(pa.array(readable)).to_numpy().astype(np.int64),
+        pc.drop_null(micros).to_numpy().astype(np.int64)
+        if len(text) == len(table)
+        else micros.filter(pa.array(readable)).to_numpy().astype(np.int64),
         host.indices.to_numpy().astype(np.int32),
         host.dictionary.to_pylist(),
         program.indices.to_numpy().astype(np.int32),
@@ -374,6 +389,4 @@ def _journal_fields(text: str) -> dict[str, str | None]:
             entry["MESSAGE"] = bytes(message).decode(errors="backslashreplace")
         except (ValueError, TypeError):
             return {}
-    return {
-        name: value if isinstance(value := entry.get(name), str) else None for name in _JOURNAL.names
-    }
+    return {name: value if isinstance(value := entry.get(name), str) else None for name in _JOURNAL.names}

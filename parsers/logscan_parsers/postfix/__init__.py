@@ -24,10 +24,57 @@ __all__ = ["parser"]
 
 # Programs of Postfix (postfix-3.11 conf/master.cf and bin/), by which a tag with any instance name is known as its own.
 DAEMONS = frozenset(
-    "anvil bounce cleanup defer discard dnsblog error flush lmtp local master nqmgr oqmgr pickup pipe postalias postcat"
-    " postconf postdrop postfix-script postfix-tlsproxy postfix postkick postlock postlog postlogd postmap postmulti"
-    " postqueue postscreen postsuper post-install proxymap proxywrite qmgr qmqpd retry scache sendmail showq smtp smtpd"
-    " spawn tlsmgr tlsproxy trace trivial-rewrite verify virtual".split()
+    [
+        "anvil",
+        "bounce",
+        "cleanup",
+        "defer",
+        "discard",
+        "dnsblog",
+        "error",
+        "flush",
+        "lmtp",
+        "local",
+        "master",
+        "nqmgr",
+        "oqmgr",
+        "pickup",
+        "pipe",
+        "postalias",
+        "postcat",
+        "postconf",
+        "postdrop",
+        "postfix-script",
+        "postfix-tlsproxy",
+        "postfix",
+        "postkick",
+        "postlock",
+        "postlog",
+        "postlogd",
+        "postmap",
+        "postmulti",
+        "postqueue",
+        "postscreen",
+        "postsuper",
+        "post-install",
+        "proxymap",
+        "proxywrite",
+        "qmgr",
+        "qmqpd",
+        "retry",
+        "scache",
+        "sendmail",
+        "showq",
+        "smtp",
+        "smtpd",
+        "spawn",
+        "tlsmgr",
+        "tlsproxy",
+        "trace",
+        "trivial-rewrite",
+        "verify",
+        "virtual",
+    ]
 )
 
 
@@ -54,7 +101,8 @@ def sniff(block: Block) -> float:
 def parse(block: Block) -> Parsed:
     """Events and message facts of a block."""
     envelopes = syslog.read(block)
-    events, messages = [], []
+    events: list[pa.Table] = []
+    messages: list[pa.Table] = []
     understood = known_lines = other = 0
     unread = [envelopes.unread]
     for head in envelopes.parts:
@@ -74,7 +122,9 @@ def parse(block: Block) -> Parsed:
     missed = np.sort(np.concatenate(unread))
     samples = tuple(
         (int(block.offsets[i]), text[:SAMPLE_LENGTH])
-        for i, text in zip(missed[:MAX_SAMPLES].tolist(), block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist(), strict=True)
+        for i, text in zip(
+            missed[:MAX_SAMPLES].tolist(), block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist(), strict=True
+        )
     )
     empty = len(block) - understood - known_lines - other - len(missed)
     tally = Tally(understood, known_lines + empty, other, len(missed), samples)

@@ -112,7 +112,12 @@ def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
     # A line cut before its status says nothing of an outcome; it stays unread.
     whole = status_tail.present
     if not whole.all():
-        rows, recipient, tail, status_tail = rows[whole], recipient.take(whole), tail.take(whole), status_tail.take(whole)
+        rows, recipient, tail, status_tail = (
+            rows[whole],
+            recipient.take(whole),
+            tail.take(whole),
+            status_tail.take(whole),
+        )
     head = Spans(tail.buffer, tail.start, status_tail.start)
     status = status_tail.until(b" ")
     text = Spans(status.buffer, status.end, status_tail.end)

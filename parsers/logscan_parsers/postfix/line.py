@@ -1,4 +1,4 @@
-"""A Postfix line after its envelope: the queue id that it may start with, what follows, and what is known and not needed."""
+"""A Postfix line after its envelope: the queue id it may start with, what follows, and what is known and not needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Lines:
         """The lines of some heads."""
         message = head.message
         token = message.run(_LONG | _SHORT, _LONGEST_ID)
-        token = token.where((token.length >= 5) & message.buffer.equal(token.end, b": ") & (token.end + 2 <= message.end))
+        token = token.where(
+            (token.length >= 5) & message.buffer.equal(token.end, b": ") & (token.end + 2 <= message.end)
+        )
         rows = np.flatnonzero(token.present)
         tokens = token.take(rows)
         # A long id has at least ten letters; a shorter word of its alphabet may be anything.
@@ -96,7 +98,8 @@ def _end_of_quoted(text: bytes) -> int:
 def peer(spans: Spans) -> tuple[pa.StringArray, pa.StringArray]:
     """Host names and addresses of `name[address]` or `name[address]:port`; null where unknown or not an address.
 
-    >>> rows, _ = Spans.lines(b"mx.example[192.0.2.1]:25\\n[2001:db8::1]:25\\nunknown[unknown]\\nlocal\\nmx[private/lmtp]\\n")
+    >>> names = b"mx.example[192.0.2.1]:25\\n[2001:db8::1]:25\\nunknown[unknown]\\nlocal\\nmx[private/lmtp]\\n"
+    >>> rows, _ = Spans.lines(names)
     >>> [column.to_pylist() for column in peer(rows)]
     [['mx.example', None, None, None, 'mx'], ['192.0.2.1', '2001:db8::1', None, None, None]]
     """

@@ -1,12 +1,12 @@
 """What Postfix says of a message besides its deliveries: who handed it in, its size, its end.
 
-    QID: client=mail.example[192.0.2.1], sasl_method=PLAIN, sasl_username=u       smtpd: begins the message's life
-    QID: uid=0 from=<root>                                                       pickup: begins it too
-    QID: message-id=<1@example>                                                  cleanup
-    QID: from=<a@example>, size=512, nrcpt=1 (queue active)                       qmgr
-    QID: from=<a@example>, status=expired, returned to sender                     qmgr: an event
-    QID: sender non-delivery notification: QID2                                   bounce: an event
-    QID: removed                                                                 qmgr: ends it
+QID: client=mail.example[192.0.2.1], sasl_method=PLAIN, sasl_username=u       smtpd: begins the message's life
+QID: uid=0 from=<root>                                                       pickup: begins it too
+QID: message-id=<1@example>                                                  cleanup
+QID: from=<a@example>, size=512, nrcpt=1 (queue active)                       qmgr
+QID: from=<a@example>, status=expired, returned to sender                     qmgr: an event
+QID: sender non-delivery notification: QID2                                   bounce: an event
+QID: removed                                                                 qmgr: ends it
 """
 
 from __future__ import annotations

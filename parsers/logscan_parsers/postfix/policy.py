@@ -116,7 +116,10 @@ def _events(lines: Lines, rows: Ints, text: pa.StringArray, pattern: str) -> Ite
     alone = reply.enhanced_codes(Spans.of(columns["text"]))
     enhanced = pc.coalesce(replies.enhanced.cast(pa.string()), alone.cast(pa.string())).dictionary_encode()
     stage = columns["stage"].dictionary_encode()
-    stages = [STAGES.get(s, "end-of-data" if s.endswith(("header", "body")) else s.lower()) for s in stage.dictionary.to_pylist()]
+    stages = [
+        STAGES.get(s, "end-of-data" if s.endswith(("header", "body")) else s.lower())
+        for s in stage.dictionary.to_pylist()
+    ]
     recipient = columns["to"]
     table = pa.table(
         {
@@ -141,8 +144,8 @@ def _events(lines: Lines, rows: Ints, text: pa.StringArray, pattern: str) -> Ite
 def _action(verb: str | None) -> str | None:
     """The action of a verb, or None where it is a note.
 
-    >>> [_action(verb) for verb in ("reject", "milter-reject", "proxy-reject", "milter-header-redirect", "permit", None)]
-    ['rejected', 'rejected', 'rejected', 'redirected', None, None]
+    >>> [_action(verb) for verb in ("reject", "milter-reject", "milter-header-redirect", "permit", None)]
+    ['rejected', 'rejected', 'redirected', None, None]
     """
     if not verb:
         return None
@@ -172,7 +175,9 @@ def _unforged(columns: dict[str, pa.StringArray], text: pa.StringArray, rows: In
     mask = np.zeros(len(text), bool)
     mask[list(cuts)] = True
     return {
-        name: pc.replace_with_mask(column, pa.array(mask), pa.array([cuts[r][name] or "" for r in sorted(cuts)], pa.string()))
+        name: pc.replace_with_mask(
+            column, pa.array(mask), pa.array([cuts[r][name] or "" for r in sorted(cuts)], pa.string())
+        )
         if name in ("text", "from", "to", "helo")
         else column
         for name, column in columns.items()
@@ -182,8 +187,10 @@ def _unforged(columns: dict[str, pa.StringArray], text: pa.StringArray, rows: In
 def _agrees(said: str, helo: str | None) -> bool:
     """Whether the server's words can end here: what they quote of the HELO name is all of it, and brackets close.
 
-    >>> _agrees("504 5.5.2 <x", "y>: Helo command rejected: no; from=<a@b>"), _agrees("554 <r@d>: Relay access denied", "h")
-    (False, True)
+    >>> _agrees("504 5.5.2 <x", "y>: Helo command rejected: no; from=<a@b>")
+    False
+    >>> _agrees("554 <r@d>: Relay access denied", "h")
+    True
     """
     quoted = _HELO_TEXT.search(said)
     if quoted:
