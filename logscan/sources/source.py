@@ -169,5 +169,6 @@ def cannot_open(error: OSError | ValueError) -> tuple[str, str]:
         return "does not exist", "check the path"
     if isinstance(error, PermissionError):
         return "may not be read", "run as a user who may (root, or a member of the group that owns the logs)"
-    reason = error.strerror if isinstance(error, OSError) else None
-    return f"cannot be opened: {reason or error}", "check the path"
+    if isinstance(error, ValueError):  # Python refuses it before the system could, each version in other words
+        return "cannot be a path: it holds a NUL", "check the path"
+    return f"cannot be opened: {error.strerror or error}", "check the path"

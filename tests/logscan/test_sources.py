@@ -515,7 +515,7 @@ class TestDiscover:
                 id="near miss, and the others go on",
             ),
             pytest.param([""], [], [": does not exist; check the path"], id="an empty word is not the folder"),
-            pytest.param(["a\0b"], [], ["a\0b: cannot be opened: embedded null byte; check the path"], id="NUL"),
+            pytest.param(["a\0b"], [], ["a\0b: cannot be a path: it holds a NUL; check the path"], id="NUL"),
         ],
     )
     def test_names(self, tree: Path, paths: list[str], names: list[str], problems: list[str]) -> None:
