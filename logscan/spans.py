@@ -70,6 +70,8 @@ class Buffer:
             if len(part) < 8:
                 here = here & np.uint64((1 << 8 * len(part)) - 1)
             hits = here == want if hits is None else hits & (here == want)
+            if not hits.any():
+                break
         return np.ones(len(at), bool) if hits is None else hits
 
 
