@@ -212,8 +212,8 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
         return events
     actions = events["action"].cast(pa.string())
     nameless = which & events["recipient"].is_null().to_numpy()
-    expired = nameless & pc.equal(actions, "expired").to_numpy()
-    wanting = nameless & pc.equal(actions, "attempt").to_numpy()
+    expired = nameless & pc.equal(actions, "expired").fill_null(False).to_numpy()
+    wanting = nameless & pc.equal(actions, "attempt").fill_null(False).to_numpy()
     if not wanting.any() and not expired.any():
         return events
     process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
