@@ -21,7 +21,8 @@ Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
 # Literals are compared eight bytes at a time, wherever a row starts: reads past the end of the last row stay inside.
-PADDING = 128
+# The longest are tokens, of 255 bytes.
+PADDING = 512
 NEWLINE, RETURN = 10, 13
 
 # Bytes of mail logs from the most frequent to rarer ones; what is not named is rarer still. A literal is looked for by
