@@ -21,7 +21,8 @@ Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
 # Literals are compared eight bytes at a time, wherever a row starts: reads past the end of the last row stay inside.
-PADDING = 128
+# The longest are tokens, of 255 bytes.
+PADDING = 512
 NEWLINE, RETURN = 10, 13
 
 # Bytes of mail logs from the most frequent to rarer ones; what is not named is rarer still. A literal is looked for by
@@ -183,7 +184,7 @@ class Spans:
 
     def skip(self, count: int | Ints) -> Spans:
         """The rows without their first bytes; missing where they are shorter."""
-        return Spans(self.buffer, self.start + count, np.where(self.present, self.end, self.start - 1))
+        return Spans(self.buffer, np.minimum(self.start + count, self.end + 1), self.end)
 
     def drop(self, count: int) -> Spans:
         """The rows without their last bytes; missing where they are shorter."""
@@ -264,7 +265,7 @@ class Spans:
         """The first token of each row (up to a stop byte or the row's end) as codes, the distinct tokens, the lengths.
 
         Made for columns of few distinct values (host, program): the token of the first row still open is compared with
-        all open rows at once, `most` times; what is left then is looked up byte by byte.
+        all open rows at once, `most` times; what is left then is looked up byte by byte. A missing row's is empty.
 
         >>> rows, _ = Spans.lines(b"mx1 a\\nmx2 b\\nmx1 c\\n")
         >>> codes, tokens, lengths = rows.tokens(table_of(b" "))
@@ -273,8 +274,8 @@ class Spans:
         """
         codes = np.zeros(len(self), np.int32)
         lengths = np.zeros(len(self), np.int64)
-        found: dict[bytes, int] = {}
-        open_rows = np.arange(len(self))
+        open_rows = np.flatnonzero(self.present)
+        found: dict[bytes, int] = {} if len(open_rows) == len(self) else {b"": 0}
         for _ in range(most):
             if not len(open_rows):
                 return codes, list(found), lengths
@@ -294,8 +295,8 @@ class Spans:
             lengths[rows] = size
             open_rows = open_rows[~hit]
         rest = self.take(open_rows).run(~stops, limit)
-        encoded = rest.to_arrow().dictionary_encode()
-        known = [found.setdefault(token.encode(), len(found)) for token in encoded.dictionary.to_pylist()]
+        encoded = rest.to_arrow().view(pa.binary()).dictionary_encode()  # the limit may cut a character
+        known = [found.setdefault(token, len(found)) for token in encoded.dictionary.to_pylist()]
         codes[open_rows] = np.array(known, np.int32)[encoded.indices.to_numpy()]
         lengths[open_rows] = rest.length
         return codes, list(found), lengths

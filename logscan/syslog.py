@@ -119,7 +119,7 @@ def stamps(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     UTC_TIME: since 1970 UTC. NO_ZONE: since 1970 on the wall. NO_YEAR: as `clock.stamp`. -1: no stamp was found, and
     the rest is missing.
     """
-    lines, is_5424 = _past_priority(_past_nul(lines))
+    lines, _ = _past_priority(_past_nul(lines))
     first = lines.byte()
     time = np.zeros(len(lines), np.int64)
     kind = np.full(len(lines), -1, np.int8)
@@ -133,7 +133,6 @@ def stamps(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
         elif len(rows):
             time[rows], kind[rows], part = cut(lines.take(rows))
             rest.start[rows], rest.end[rows] = part.start, part.end
-    kind[is_5424 & (kind != UTC_TIME)] = -1
     return time, kind, rest
 
 
@@ -219,10 +218,11 @@ def _iso(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     d, c, s = date.astype(np.int64), clock.astype(np.int64), tail.astype(np.int64)
     year, month, day = _digits(d, 0, 8, 16, 24), _digits(d, 40, 48), _digits(c, 0, 8)
     hour, minute, second = _digits(c, 24, 32), _digits(c, 48, 56), _digits(s, 8, 16)
-    good &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour < 24) & (minute < 60) & (second < 61)
+    good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 61)
     months = (np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1
-    days = months.astype("M8[M]").astype("M8[D]").astype(np.int64) + day - 1
-    time = days * DAY + ((hour * 60 + minute) * 60 + second) * SECOND
+    first, next_first = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
+    good &= (day >= 1) & (day <= next_first - first)
+    time = (first + day - 1) * DAY + ((hour * 60 + minute) * 60 + second) * SECOND
 
     rest = Spans(lines.buffer, lines.start + 19, np.where(good, lines.end, lines.start))
     point = np.isin(rest.byte(), (ord("."), ord(",")))
@@ -241,10 +241,11 @@ def _iso(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
         word = _words(rest, 0)
         colon, plain = _fits(word, b"_99:99__"), _fits(word, b"_9999___")
         w = word.astype(np.int64)
-        minutes = _digits(w, 8, 16) * 60 + np.where(colon, _digits(w, 32, 40), _digits(w, 24, 32))
+        hours, past = _digits(w, 8, 16), np.where(colon, _digits(w, 32, 40), _digits(w, 24, 32))
+        minutes = hours * 60 + past
         zone = np.where(ahead, np.where(mark == ord("-"), -minutes, minutes), 0)
         size = np.where(ahead, np.where(colon, 6, 5), size)
-        good &= ~ahead | colon | plain
+        good &= ~ahead | ((colon | plain) & (hours < 24) & (past < 60))
     rest = Spans(rest.buffer, rest.start + size, rest.end)
     good &= rest.byte() == ord(" ")
     kind = np.where(good, np.where(zulu | ahead, UTC_TIME, NO_ZONE), -1).astype(np.int8)
@@ -304,13 +305,22 @@ def _message(rest: Spans) -> Spans:
     return Spans(rest.buffer, start, np.where(with_pid | rest.startswith(b": "), rest.end, start - 1))
 
 
+# RFC 5424, 6.3: a value may hold blanks and, some senders forget to escape it, "]".
+_STRUCTURED_DATA = r'^(?P<data>(?:\[[^ \]="]+(?: [^ \]="]+="(?:[^"\\]|\\.)*")*\])+)'
+
+
 def _message_5424(rest: Spans) -> Spans:
     """What follows PROCID, MSGID and STRUCTURED-DATA (RFC 5424, 6), without a byte order mark or leading blanks."""
     data = rest.after(b" ").after(b" ")
     message = data.skip(1).where(data.byte() == ord("-"))
     elements = data.byte() == ord("[")
     if elements.any():
-        message = message.or_else(data.after(b"] ").where(elements))
+        rows = np.flatnonzero(elements)
+        cut = pc.extract_regex(data.take(rows).to_arrow(), _STRUCTURED_DATA)
+        size = pc.fill_null(pc.binary_length(cut.field("data")), 0).to_numpy().astype(np.int64)
+        whole = np.zeros(len(rest), np.int64)
+        whole[rows] = size
+        message = message.or_else(data.skip(whole).where(whole > 0))
     message = Spans(message.buffer, message.run(table_of(b" "), 8).end, message.end).where(message.present)
     return message.skip(3 * message.startswith(b"\xef\xbb\xbf").astype(np.int64))
 
@@ -382,7 +392,7 @@ def _journal_table(lines: Spans) -> pa.Table:
 def _journal_fields(text: str) -> dict[str, str | None]:
     try:
         entry: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(entry, dict):
         return {}
@@ -392,4 +402,11 @@ def _journal_fields(text: str) -> dict[str, str | None]:
             entry["MESSAGE"] = bytes(message).decode(errors="backslashreplace")
         except (ValueError, TypeError):
             return {}
-    return {name: value if isinstance(value := entry.get(name), str) else None for name in _JOURNAL.names}
+    return {name: _word(entry.get(name)) for name in _JOURNAL.names}
+
+
+def _word(value: Any) -> str | None:
+    """A field's text; tools that pass entries on make numbers of those that look like one."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return str(value) if type(value) is int else None
