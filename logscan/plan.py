@@ -93,9 +93,9 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         if not head:
             problems.append(Problem(source.name, "is empty", fatal=False))
             continue
-        clock = _clock(source, head, zone, options.year)
+        clock = clock_of(source, head, zone, options.year)
         block = Block.of(head, 0, source.name, clock)
-        name, confidence = _surest(parsers, block)
+        name, confidence = surest(parsers, block)
         if options.format is None and confidence < SURE_ENOUGH:
             strangers.append(source.name)
             continue
@@ -118,7 +118,8 @@ def _strangers(names: list[str], paths: list[str], titles: list[str]) -> list[Pr
     return problems
 
 
-def _surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
+def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
+    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1)."""
     sure = {name: parser.sniff(block) for name, parser in parsers.items()}
     name = max(sure, key=lambda name: (sure[name], name)) if sure else ""
     return name, sure.get(name, 0.0)
@@ -129,7 +130,8 @@ def _first_moment(block: Block) -> int:
     return min((int(head.time[0]) for head in heads if len(head.rows)), default=0)
 
 
-def _clock(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
+def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
+    """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
     samples = _samples(source, head) if source.splittable else [(0, head)]
     walls, offsets, moments = _years_missing(samples)
     latest = min([latest_moment(source.name, source.modified), *moments])
