@@ -18,7 +18,7 @@ from logscan.parquet import write_events
 from logscan.parser import Parser
 from logscan.plan import Options, UsageError, plan
 from logscan.run import Problem, Run
-from logscan.scan import Progress, scanning
+from logscan.pipeline import Progress, scanning
 from logscan.store import Store
 
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
