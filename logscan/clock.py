@@ -109,6 +109,17 @@ def in_year(wall: Ints, years: Ints | int) -> Ints:
     return np.asarray(_YEAR_START[index] + since - np.where(moved, DAY, 0), np.int64)
 
 
+def year_of(wall: int, moment: int) -> int:
+    """The year in which a stamp without year comes nearest to a moment, which is known up to its zone.
+
+    >>> year_of(stamp(1, 1, 0, 30), int(np.datetime64("2025-12-31T23:30", "us").astype(np.int64)))
+    2026
+    """
+    year = int(np.int64(moment).astype("M8[us]").astype("M8[Y]").astype(np.int64)) + 1970
+    around = np.array([year, year - 1, year + 1])
+    return int(around[np.argmin(np.abs(in_year(np.full(3, wall), around) - moment))])
+
+
 def anchor(
     walls: list[int] | Ints,
     offsets: list[int] | Ints,

@@ -7,25 +7,27 @@ their stamps; compressed files and pipes cannot be, so their clock is wound whil
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from logscan import plugins, syslog
-from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
+from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment, year_of
 from logscan.parser import Block, Parser
 from logscan.run import Problem
 from logscan.sources import Chunk, Source, SourceError, discover, first_lines
-from logscan.spans import Spans
+from logscan.spans import Ints, Spans
 
 SURE_ENOUGH = 0.3
 MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
 SAMPLE_READ = 2048
+STAMP = 256
 
 
 class UsageError(Exception):
@@ -133,12 +135,14 @@ def _first_moment(block: Block) -> int:
 def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
     """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
     samples = _samples(source, head) if source.splittable else [(0, head)]
-    walls, offsets, moments = _years_missing(samples)
-    latest = min([latest_moment(source.name, source.modified), *moments])
-    if not walls:
-        return Clock(zone)
-    if not source.splittable:
-        walls, offsets = walls[:1], offsets[:1]
+    sampled = _sampled(samples)
+    if not len(sampled.walls):
+        # Lines without a year may still stand between those sampled.
+        return Clock(zone, sampled.moment_offsets, sampled.moments) if len(sampled.moments) else Clock(zone)
+    walls, offsets = (sampled.walls, sampled.offsets) if source.splittable else (sampled.walls[:1], sampled.offsets[:1])
+    # Where stamps with a year follow those without (a change of the syslog's format), they bound these too.
+    after = sampled.moments[sampled.moment_offsets > offsets[-1]]
+    latest = min([latest_moment(source.name, source.modified), *after.tolist()])
     return Clock(zone, *anchor(walls, offsets, latest, zone, year))
 
 
@@ -168,42 +172,40 @@ def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
                 at += len(line) + 1
 
 
-def _years_missing(
-    samples: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]],
-) -> tuple[list[int], list[int], list[int]]:
-    """Of lines that start with a stamp without year: the stamps and their offsets. Of others: their moments."""
-    lines = [(at, line.partition(b"\n")[0]) for at, line in samples]
-    spans, starts = Spans.lines(b"\n".join(line[:256] for _, line in lines) + b"\n")
-    time_, kind, _ = syslog.stamps(spans)
+class _Sampled(NamedTuple):
+    """Stamps and offsets of sampled lines whose stamps lack the year; moments and offsets of those with a zone."""
+
+    walls: Ints
+    offsets: Ints
+    moments: Ints
+    moment_offsets: Ints
+
+
+def _sampled(samples: Iterable[tuple[int, bytes]]) -> _Sampled:
+    lines = sorted((at, line.partition(b"\n")[0][:STAMP]) for at, line in samples)
+    spans, _ = Spans.lines(b"\n".join(line for _, line in lines) + b"\n")
+    times, kind, _ = syslog.stamps(spans)
     offsets = np.array([at for at, _ in lines], np.int64)
-    order = np.argsort(offsets, kind="stable")
-    order = order[kind[order] == syslog.NO_YEAR]
-    del starts
-    return time_[order].tolist(), offsets[order].tolist(), time_[kind == syslog.UTC_TIME].tolist()
+    without, absolute = kind == syslog.NO_YEAR, kind == syslog.UTC_TIME
+    return _Sampled(times[without], offsets[without], times[absolute], offsets[absolute])
 
 
 def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
     """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
     clock = planned.clock
-    if len(clock.offsets) == 1 and clock.moments[0] == Clock().moments[0]:
-        for chunk in chunks:
-            yield chunk, clock
-        return
-    walls: list[int] = []
-    offsets: list[int] = []
-    year = int(str(clock.moments[0].astype("M8[us]"))[:4])
+    walls = offsets = np.empty(0, np.int64)
     wanted = 0
     for chunk in chunks:
         samples = []
         while wanted < chunk.offset + len(chunk.data):
             inside = max(0, wanted - chunk.offset)
             start = chunk.data.rfind(b"\n", 0, inside) + 1 if inside else 0
-            samples.append((chunk.offset + start, chunk.data[start : start + 256]))
+            samples.append((chunk.offset + start, chunk.data[start : start + STAMP]))
             wanted += SAMPLE_STEP
-        more, places, _ = _years_missing(samples)
-        walls += more
-        offsets += places
-        if walls:
+        more = _sampled(samples)
+        walls, offsets = np.append(walls, more.walls), np.append(offsets, more.offsets)
+        if len(walls):
+            year = year_of(int(walls[0]), int(planned.clock.moments[0]))
             clock = Clock(clock.zone, *anchor(walls, offsets, 0, clock.zone, year))
         yield chunk, clock
 
