@@ -19,7 +19,7 @@ from logscan.catalogue import causes
 from logscan.parquet import write_events
 from logscan.plan import Options, UsageError
 from logscan.run import Run
-from logscan.scan import Progress, scanning
+from logscan.pipeline import Progress, scanning
 from logscan.schema import EVENTS
 from logscan.store import Store
 

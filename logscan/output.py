@@ -18,7 +18,7 @@ from logscan.parquet import write_events
 from logscan.parser import Parser
 from logscan.plan import Options, UsageError, plan
 from logscan.run import Problem, Run
-from logscan.scan import Progress, scanning
+from logscan.pipeline import Progress, scanning
 from logscan.store import Store
 
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
@@ -39,8 +39,10 @@ def scan_to(paths: list[str], output: str, options: Options, progress: Progress 
             elif output == "-":
                 _write_lines(sys.stdout, scanned.tables())
             else:
-                with replacing(path) as sink, io.TextIOWrapper(sink, encoding="utf-8", newline="\n") as file:
+                with replacing(path) as sink:
+                    file = io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
                     _write_lines(file, scanned.tables())
+                    file.detach()
     elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
         raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")
     else:

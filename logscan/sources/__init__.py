@@ -10,8 +10,19 @@
  ('mail.log.1.gz', 'gzip', [Chunk(offset=0, data=b'one\\ntwo\\n', overlong=0)])]
 """
 
-from logscan.sources.discovery import discover
+from logscan.sources.discovery import EXPECTED, discover
 from logscan.sources.lines import MAX_LINE, Chunk, chunks, first_lines, split
 from logscan.sources.source import Pipe, Source, SourceError
 
-__all__ = ["MAX_LINE", "Chunk", "Pipe", "Source", "SourceError", "chunks", "discover", "first_lines", "split"]
+__all__ = [
+    "EXPECTED",
+    "MAX_LINE",
+    "Chunk",
+    "Pipe",
+    "Source",
+    "SourceError",
+    "chunks",
+    "discover",
+    "first_lines",
+    "split",
+]

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from logscan.sources.source import Pipe, Source, cannot_open, open_file
 _STREAM = re.compile(r"-|/dev/stdin|/(?:dev|proc/self)/fd/([0-9]{1,9})")
 _SEPARATORS = re.escape(os.sep + (os.altsep or ""))
 _DEEP = re.compile(rf"(?:^|(?<=[{_SEPARATORS}]))\*\*(?:[{_SEPARATORS}]+|$)")
+
+EXPECTED = ".expected.jsonl"
+"""How the name of a golden file ends: what a parser must make of the log beside it (see `logscan.testing`)."""
+
+# What lies among logs and is none: Debian and Fedora put a README into /var/log.
+_NO_LOGS = ("README*", "*.md", f"*{EXPECTED}")
 
 _NOT_A_FILE: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISFIFO, "is a FIFO"),
@@ -34,8 +41,9 @@ _NOT_A_FILE: tuple[tuple[Callable[[int], bool], str], ...] = (
 def discover(paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Source], list[Problem]]:
     """The sources that `paths` name, each once and sorted by name, and what was met instead of one.
 
-    A path is a file; a folder, of which every regular file is a source save hidden ones; a glob (`**` too);
-    `-` for standard input, or a descriptor that the shell made (`<(...)`, /dev/fd/N). No other FIFO is opened.
+    A path is a file; a folder, of which every regular file is a source save hidden ones and what is named as no log
+    (README); a glob (`**` too); `-` for standard input, or a descriptor that the shell made (`<(...)`, /dev/fd/N). No
+    other FIFO is opened.
     A file that two paths name is one source, under the first of its names.
 
     >>> sources, problems = discover(["no-such-folder/mail.log", "no-such-folder/*.gz"])
@@ -94,6 +102,8 @@ class _Found:
 
         for _, files in _walk(root, refused):
             for path in files:
+                if any(fnmatchcase(posixpath.basename(path), pattern) for pattern in _NO_LOGS):
+                    continue
                 met = True
                 self._file(path)
         if not met:
