@@ -36,7 +36,7 @@ def scan(paths: str | PathLike[str] | Iterable[str | PathLike[str]], **options: 
 
     from logscan.columns import concat
     from logscan.plan import Options, UsageError
-    from logscan.scan import scanning
+    from logscan.pipeline import scanning
     from logscan.schema import EVENTS
 
     several = [paths] if isinstance(paths, str | PathLike) else list(paths)

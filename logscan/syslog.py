@@ -32,6 +32,7 @@ from logscan.spans import DIGITS, Bools, Buffer, Ints, Spans, table_of
 _PRIORITY = table_of(b"0123456789abcdefghijklmnopqrstuvwxyz.")
 _NOT_CLOSED = ~table_of(b"]")
 _TAG_STOPS = table_of(b"[: ")
+_LAST = b"last message repeated "
 
 _MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]
 _MONTH_KEYS = np.array([int.from_bytes(m, "little") for m in _MONTHS], np.int64)
@@ -272,11 +273,13 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
     host, hosts, size = rest.tokens(table_of(b" "))
     rest = rest.skip(size + 1)
     program, programs, size = rest.tokens(_TAG_STOPS)
-    readable = rest.present & (size > 0)
     message = _message(rest.skip(size))
+    # Older daemons do not repeat the words: what they stand for is the line before, which may lie in another block.
+    wordless = rest.startswith(_LAST) | rest.startswith(b"--- " + _LAST) | message.startswith(_LAST)
+    readable = rest.present & (size > 0) & ~wordless
     if is_5424.any():
         message = message.where(~is_5424).or_else(_message_5424(rest.skip(size + 1)).where(is_5424))
-    # A line without a tag (`last message repeated`, `-- MARK --`) has an envelope and no message of ours.
+    # A line without a tag (`-- MARK --`) has an envelope and no message of ours.
     message = message.where(message.start <= message.end).or_else(Spans(rest.buffer, rest.end, rest.end))
     solaris = message.startswith(b"[ID ")
     if solaris.any():
@@ -285,7 +288,8 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
     repeated = message.startswith(b"message repeated ")
     if repeated.any():
         count, good = message.skip(len(b"message repeated ")).until(b" ").number(6)
-        inner = message.after(b" times: [ ")
+        inner = message.after(b" times: [")
+        inner = inner.skip(inner.startswith(b" ").astype(np.int64))
         inner = Spans(inner.buffer, inner.start, inner.end - inner.endswith(b"]"))
         use = repeated & good & inner.present
         message = inner.where(use).or_else(message)
