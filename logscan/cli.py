@@ -177,6 +177,9 @@ def _told() -> Iterator[None]:
     from logscan.lean import pandas_on_demand
 
     pandas_on_demand()
+    from logscan.memory import keep_freed_memory
+
+    keep_freed_memory()
     from logscan.plan import UsageError
     from logscan.store import StoreError
 

@@ -202,15 +202,19 @@ def _join(events: pa.Table, messages: pa.Table, lives: Ints, which: Bools) -> pa
 
 
 def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bools) -> pa.Table:
-    """Attempts with the recipient that they were for: that of the next outcome of the message by the same process.
+    """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
-    Postfix names the recipient only in the outcome's line, after all hosts were tried (smtp/smtp_trouble.c).
+    An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
+    in that line, after all hosts were tried (smtp/smtp_trouble.c). What expired (qmgr names none) was for the message's
+    only recipient; with several, some may have been delivered before, so it stays unknown.
     """
     if "recipient" not in events.column_names or "process" not in events.column_names:
         return events
     actions = events["action"].cast(pa.string())
-    wanting = which & pc.and_(pc.equal(actions, "attempt"), pc.is_null(events["recipient"])).to_numpy()
-    if not wanting.any():
+    nameless = which & events["recipient"].is_null().to_numpy()
+    expired = nameless & pc.equal(actions, "expired").to_numpy()
+    wanting = nameless & pc.equal(actions, "attempt").to_numpy()
+    if not wanting.any() and not expired.any():
         return events
     process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
     rows = np.lexsort((*order, process, lives))
@@ -223,6 +227,19 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
     place[rows] = np.where(same, target, -1)
     place[~wanting] = -1
     recipients = events["recipient"]
+    if expired.any():
+        place[expired] = _only_recipient(recipients, lives)[lives[expired]]
     taken = recipients.take(pa.array(place, mask=place < 0))
     at = events.column_names.index("recipient")
     return events.set_column(at, "recipient", pc.coalesce(recipients, taken))
+
+
+def _only_recipient(recipients: pa.ChunkedArray, lives: Ints) -> Ints:
+    """For each life the row of its recipient, if it has a single one; else -1."""
+    codes = pc.dictionary_encode(recipients).combine_chunks().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    stated = np.flatnonzero(codes >= 0)
+    row = np.full(int(lives.max(initial=-1)) + 1, -1, np.int64)
+    row[lives[stated]] = stated
+    others = codes[stated] != codes[row[lives[stated]]]
+    row[lives[stated[others]]] = -1
+    return row

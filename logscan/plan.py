@@ -22,6 +22,7 @@ from logscan.sources import Chunk, Source, SourceError, discover, first_lines
 from logscan.spans import Spans
 
 SURE_ENOUGH = 0.3
+MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
 SAMPLE_READ = 2048
@@ -82,6 +83,7 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     problems += met
     zone = options.zone()
     found = []
+    strangers = []
     for source in sources:
         try:
             head = first_lines(source)
@@ -95,14 +97,25 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         block = Block.of(head, 0, source.name, clock)
         name, confidence = surest(parsers, block)
         if options.format is None and confidence < SURE_ENOUGH:
-            looked = ", ".join(parser.title for parser in parsers.values())
-            problems.append(
-                Problem(source.name, f"looks like no log that I know ({looked})", "force one with --format")
-            )
+            strangers.append(source.name)
             continue
         found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
+    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
     return [replace(planned, rank=rank) for rank, planned in enumerate(found)], problems
+
+
+def _strangers(names: list[str], paths: list[str], titles: list[str]) -> list[Problem]:
+    """Files that no parser knows: each that was named is a problem; of those that lay in a folder or glob, a note."""
+    met = f"looks like no log that I know ({', '.join(titles)})"
+    problems = [Problem(name, met, "force a format with --format") for name in names if name in paths]
+    beside = [name for name in names if name not in paths]
+    if len(beside) > MANY:
+        shown = ", ".join(beside[:MANY])
+        problems.append(Problem(f"{len(beside)} files", f"look like no log that I know: {shown}, ...", fatal=False))
+    else:
+        problems += [Problem(name, met, fatal=False) for name in beside]
+    return problems
 
 
 def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:

@@ -30,6 +30,7 @@ from logscan import correlate, plugins, runs
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
 from logscan.lean import pandas_on_demand
+from logscan.memory import keep_freed_memory
 from logscan.parquet import write_events
 from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
@@ -152,6 +153,7 @@ def _as_worker() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pa.set_cpu_count(1)
+    keep_freed_memory()
     pandas_on_demand()
 
 

@@ -295,9 +295,12 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
 
 def _message(rest: Spans) -> Spans:
     """What follows `[pid]: ` or `: `; missing where neither stands there."""
-    number = rest.skip(1).run(_NOT_CLOSED, 16)
-    with_pid = (rest.byte() == ord("[")) & rest.buffer.equal(number.end, b"]: ")
-    start = np.where(with_pid, number.end + 3, rest.start + 2)
+    number = rest.skip(1)
+    end = number.start + number.near(ord("]"))
+    longer = np.flatnonzero(~rest.buffer.equal(end, b"]"))
+    end[longer] = number.take(longer).run(_NOT_CLOSED, 16).end
+    with_pid = (rest.byte() == ord("[")) & rest.buffer.equal(end, b"]: ") & (end + 3 <= rest.end)
+    start = np.where(with_pid, end + 3, rest.start + 2)
     return Spans(rest.buffer, start, np.where(with_pid | rest.startswith(b": "), rest.end, start - 1))
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from logscan import reply
 from logscan.columns import put, word, words
-from logscan.spans import Bools, Ints, Spans
+from logscan.spans import Bools, Ints, Spans, table_of
 from logscan_parsers.postfix.line import Lines, bodies, path, peer, starting
 
 ACTIONS = {"sent": "delivered", "force-expired": "expired", "SOFTBOUNCE": "deferred"}
@@ -56,6 +56,7 @@ _WHILE = {
     "sending end of data -- message may be sent more than once": "end-of-data",
 }
 
+_BLANK = table_of(b" ")
 _STAGE_NAMES = [*dict.fromkeys([*STAGES.values(), *_WHILE.values()])]
 _STAGE_OF_WORDS = {
     b"connect to ": "connect",
@@ -119,15 +120,14 @@ def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
             status_tail.take(whole),
         )
     head = Spans(tail.buffer, tail.start, status_tail.start)
-    status = status_tail.until(b" ")
-    text = Spans(status.buffer, status.end, status_tail.end)
+    codes, values, length = status_tail.tokens(_BLANK, 64)
+    text = status_tail.skip(length)
     opened = text.startswith(b" (")
     text = text.skip(2 * opened.astype(np.int64))
     text = Spans(text.buffer, text.start, text.end - (opened & text.endswith(b")")))
 
     relay = head.after(b", relay=").until(b", ")
     answer = _answers(text, relay)
-    codes, values, _ = status.tokens(np.zeros(256, bool), 64)
     actions = [ACTIONS.get(value.decode(), value.decode()) for value in values]
     dsn = reply.enhanced_codes(head.after(b", dsn=").until(b", "))
     table = pa.table(

@@ -43,7 +43,9 @@ class Lines:
         rows = np.flatnonzero(token.present)
         tokens = token.take(rows)
         # A long id has at least ten letters; a shorter word of its alphabet may be anything.
-        named = (tokens.length >= 10) | (tokens.run(_SHORT, _LONGEST_ID).end == tokens.end)
+        named = tokens.length >= 10
+        short = tokens.take(~named)
+        named[~named] = short.run(_SHORT, _LONGEST_ID).end == short.end
         is_id = np.zeros(len(message), bool)
         is_id[rows] = named
         noqueue = message.startswith(b"NOQUEUE: ")
