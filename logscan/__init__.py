@@ -35,8 +35,8 @@ def scan(paths: str | PathLike[str] | Iterable[str | PathLike[str]], **options: 
     import warnings
 
     from logscan.columns import concat
-    from logscan.plan import Options, UsageError
     from logscan.pipeline import scanning
+    from logscan.plan import Options, UsageError
     from logscan.schema import EVENTS
 
     several = [paths] if isinstance(paths, str | PathLike) else list(paths)

@@ -17,9 +17,9 @@ import pyarrow.dataset as ds
 
 from logscan.catalogue import causes
 from logscan.parquet import write_events
+from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
 from logscan.run import Run
-from logscan.pipeline import Progress, scanning
 from logscan.schema import EVENTS
 from logscan.store import Store
 

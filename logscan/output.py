@@ -16,9 +16,9 @@ from logscan.durable import replacing
 from logscan.ingest import ingest
 from logscan.parquet import write_events
 from logscan.parser import Parser
+from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError, plan
 from logscan.run import Problem, Run
-from logscan.pipeline import Progress, scanning
 from logscan.store import Store
 
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
