@@ -7,6 +7,7 @@ made safe, cut, and never read as mathematics (`$\\frac{1}{$` in a HELO would st
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib import font_manager, rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -22,11 +22,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from logscan.publish.series import LABEL, Drawn, alt, numbers
-from logscan.publish.text import heading, safe
+from logscan.publish.text import heading, narrow, safe
 from logscan.report import Answer
 
 WIDTH = 4.8
 TICKS = 5
+MOST_APART = 60
+COLUMN = 10
 INK, GRID = "#24292f", "#8b949e"
 PLAIN = ("#3b6ea5", "#5a9e8f", "#c9803b", "#8c6bb1", "#6e7781")
 # What is put off is amber, what is refused for good is red, everywhere.
@@ -54,6 +56,8 @@ FONTS = (
     "Hiragino Sans",
 )
 SVG = "http://www.w3.org/2000/svg"
+# A hundredth of a point is not seen.
+_FINE = re.compile(r"(\.\d\d)\d+")
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,16 @@ class Rendered:
     svg: bytes
     png: bytes
     inline: str
+    left_out: int
+    """Bars, rows or steps for which there was no room."""
 
 
 def render(answer: Answer, name: str, title: str, top: int) -> Rendered:
-    """Draw the chart of an answer. The same answer gives the same bytes on the same machine."""
+    """Draw the chart of an answer that has rows. The same answer gives the same bytes on the same machine."""
     with _calm():
         alone, part = draw(answer, top, safe(title, LABEL)), draw(answer, top)
-        return Rendered(_svg(alone), _png(alone), inline(_svg(part, transparent=True), name, alt(answer, title, top)))
+        words, left_out = alt(answer, title, top), numbers(answer, top).left_out
+        return Rendered(_svg(alone), _png(alone), inline(_svg(part, transparent=True), name, words), left_out)
 
 
 def draw(answer: Answer, top: int, title: str = "") -> Figure:
@@ -112,21 +119,20 @@ def _bars(axes: Axes, drawn: Drawn) -> None:
 
 def _stacks(axes: Axes, drawn: Drawn) -> None:
     count = len(drawn.labels)
-    # One outline for all columns of a series, with a gap where there is room for one: small, however many there are.
-    gap = 0.15 if count <= 60 else 0.0
-    edges = np.ravel([[place - 0.5 + gap, place + 0.5 - gap] for place in range(count)])
+    # One outline for all columns of a series keeps the file small. Few columns stand apart: a nought between each two.
+    apart = count <= MOST_APART
+    places = np.arange(count)
+    edges = np.ravel([places - 0.35, places + 0.35], "F") if apart else np.arange(count + 1) - 0.5
     below = np.zeros(count)
     for i, name in enumerate(drawn.series):
         top = below + drawn.values[:, i]
-        axes.stairs(
-            _gapped(top), edges, baseline=_gapped(below), fill=True, color=_colour(name, i), label=heading(name)
-        )
+        outline = [np.insert(values, range(1, count), 0) if apart else values for values in (top, below)]
+        axes.stairs(outline[0], edges, baseline=outline[1], fill=True, color=_colour(name, i), label=heading(name))
         below = top
-    if count:
-        shown = range(0, count, -(-count // TICKS))
-        axes.set_xticks(shown, [drawn.labels[i].replace(" ", "\n") for i in shown])
-    axes.set_xlim(-0.6, max(count, 1) - 0.4)
-    axes.set_ylim(0, 1.05 * max(below.max(initial=0), 1))
+    shown = range(0, count, -(-count // TICKS))
+    axes.set_xticks(shown, [_two_lines(drawn.labels[i]) for i in shown])
+    axes.set_xlim(-0.6, count - 0.4)
+    axes.set_ylim(0, 1.05 * max(below.max(), 1))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     # Seen on white and on black.
@@ -134,21 +140,20 @@ def _stacks(axes: Axes, drawn: Drawn) -> None:
     axes.set_axisbelow(True)
 
 
-def _gapped(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The values with a nought between each two."""
-    gapped = np.zeros(max(2 * len(values) - 1, 0))
-    gapped[::2] = values
-    return gapped
+def _two_lines(label: str) -> str:
+    """A label of a column, such as 550 over 5.1.1."""
+    first, _, rest = label.partition(" ")
+    return narrow(first, COLUMN) + ("\n" + narrow(rest, COLUMN) if rest else "")
 
 
 def _squares(axes: Axes, drawn: Drawn) -> None:
     # The root keeps small numbers visible beside one that is a hundred times greater.
     shade = np.ma.masked_equal(np.sqrt(drawn.values), 0)
-    axes.pcolormesh(shade, cmap=HEAT, vmin=0, edgecolor="none", linewidth=0)
+    axes.pcolormesh(shade, cmap=HEAT, vmin=0, vmax=max(np.sqrt(drawn.values.max()), 1))
     for row, column in zip(*np.nonzero(drawn.values), strict=True):
         number = f"{drawn.values[row, column]:,.0f}"
         axes.text(column + 0.5, row + 0.5, number, ha="center", va="center", color=INK, fontsize=8)
-    axes.set_xticks(np.arange(len(drawn.series)) + 0.5, [name.replace(" ", "\n") for name in drawn.series])
+    axes.set_xticks(np.arange(len(drawn.series)) + 0.5, [_two_lines(name) for name in drawn.series])
     axes.set_yticks(np.arange(len(drawn.labels)) + 0.5, drawn.labels)
     axes.tick_params(axis="x", labelsize=8)
     axes.xaxis.tick_top()
@@ -176,6 +181,8 @@ def inline(svg: bytes, name: str, words: str) -> str:
                 element.set(key, f"#{name}-{value[1:]}")
             elif value.startswith("url(#"):
                 element.set(key, value.replace("url(#", f"url(#{name}-"))
+            elif key == "d":
+                element.set(key, _FINE.sub(r"\1", value))
     for size in ("width", "height"):
         del root.attrib[size]
     root.set("role", "img")

@@ -9,6 +9,8 @@ from logscan.report import Report
 from logscan.run import Problem
 
 GROUP = "logscan.reports"
+# Whose report stands where two packages give theirs one name.
+OWN = "mail-logscan"
 
 
 class BrokenReportError(Exception):
@@ -30,7 +32,7 @@ def offered() -> tuple[EntryPoint, ...]:
     >>> sorted({entry.name for entry in offered()} & {"causes", "domains"})
     ['causes', 'domains']
     """
-    return tuple(sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, package_of(entry))))
+    return tuple(sorted(entry_points(group=GROUP), key=lambda e: (e.name, package_of(e) != OWN, package_of(e))))
 
 
 def package_of(entry: EntryPoint) -> str:
@@ -39,13 +41,16 @@ def package_of(entry: EntryPoint) -> str:
 
 
 def load(entry: EntryPoint) -> Report:
-    """The report itself. Raises `BrokenReportError` when it cannot be imported or is not one."""
+    """The report itself. Raises `BrokenReportError` when it cannot be imported, is none, or has another name."""
     try:
         found = entry.load()
     except (Exception, SystemExit) as error:
         raise BrokenReportError(entry.name, package_of(entry), f"cannot be loaded: {said(error)}") from error
     if not isinstance(found, Report):
         met = f"{entry.value} is {type(found).__name__}, not logscan.report.Report"
+        raise BrokenReportError(entry.name, package_of(entry), met)
+    if found.name != entry.name:
+        met = f"it calls itself {found.name!r}: a report is registered under its own name"
         raise BrokenReportError(entry.name, package_of(entry), met)
     return found
 

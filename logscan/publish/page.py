@@ -52,6 +52,7 @@ def _section(finding: Finding, chart: Rendered | None, top: int) -> dict[str, An
     return {
         "finding": finding,
         "chart": Markup(chart.inline) if chart else None,  # noqa: S704 it is SVG that ElementTree wrote
+        "not_drawn": counted(chart.left_out, "earlier step") if chart and in_time and chart.left_out else "",
         "columns": [_Column.of(name, table[name]) for name in shown],
         "below": answer.below,
         "rows": table.to_pylist(),

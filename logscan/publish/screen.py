@@ -13,7 +13,7 @@ from rich.text import Text
 
 from logscan.parser import Tally
 from logscan.publish.findings import Finding, Findings, Summary
-from logscan.publish.text import cell, counted, heading, is_number, moment, percent, safe
+from logscan.publish.text import cell, counted, heading, is_number, moment, narrow, percent, safe
 from logscan.run import Problem, SourceRead
 
 WIDTH = 80
@@ -104,7 +104,7 @@ class _Page:
             samples = [(source.source, *sample) for source in sources for sample in source.tally.samples]
             for source, offset, line in samples[:SAMPLES]:
                 text = f"{safe(PurePath(source).name, 40)}:{offset} {safe(line, LONGEST)}"
-                yield Text(" " * LABEL + _fit(text, self.width - LABEL), style="dim")
+                yield Text(" " * LABEL + narrow(text, self.width - LABEL), style="dim")
 
     def problems(self, problems: tuple[Problem, ...]) -> Iterator[Text]:
         """What an administrator must know, the worst first."""
@@ -152,7 +152,7 @@ class _Page:
         wrapped = self.words(text, UNDER, "cyan")
         if len(wrapped) > 2:
             rest = wrapped[1].plain.strip() + " " + wrapped[2].plain.strip()
-            wrapped = [wrapped[0], Text(" " * UNDER + _fit(rest, self.width - UNDER), style="cyan")]
+            wrapped = [wrapped[0], Text(" " * UNDER + narrow(rest, self.width - UNDER), style="cyan")]
         if text:
             yield from wrapped
 
@@ -170,16 +170,7 @@ def _widths(rows: list[list[str]], right: list[bool], width: int) -> list[int]:
 def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> list[str]:
     """The cells of a line, numbers to the right, with a gap before each but the first."""
     fitted = [
-        " " * (width - cell_len(text)) + text if to_right else _fit(text, width)
+        " " * (width - cell_len(text)) + text if to_right else set_cell_size(narrow(text, width), width)
         for text, width, to_right in zip(cells, widths, right, strict=True)
     ]
     return [text if i == 0 else " " * GAP + text for i, text in enumerate(fitted)]
-
-
-def _fit(text: str, width: int) -> str:
-    """Text on exactly so many cells of the terminal.
-
-    >>> _fit("abc", 5), _fit("abcdef", 5)
-    ('abc  ', 'abcd…')
-    """
-    return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

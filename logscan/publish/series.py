@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.publish.text import MISSING, cell, heading, safe
+from logscan.publish.text import MISSING, cell, heading, narrow, safe
 from logscan.report import Answer, Chart
 
-LABEL = 40
+# Cells of a label: of the widest letters, they still leave a third of the chart.
+LABEL = 30
 MOST_STEPS = 400
 MOST_COLUMNS = 8
 
@@ -93,7 +94,7 @@ def _labels(values: list[Any], column: str) -> list[str]:
     """Values as labels; times without what they have in common."""
     times = [value for value in values if isinstance(value, datetime)]
     if not times:
-        return [cell(value, column, LABEL) for value in values]
+        return [narrow(cell(value, column, 2 * LABEL), LABEL) for value in values]
     form = "%Y-%m-%d" if all(time.hour == time.minute == 0 for time in times) else "%m-%d %H:%M"
     return [MISSING if value is None else value.astimezone(UTC).strftime(form) for value in values]
 

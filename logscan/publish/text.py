@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+from rich.cells import cell_len, set_cell_size
 
 MISSING = "—"
 # Columns of numbers from 0 to 1 that are shown in per cent: see `report.Answer`.
@@ -97,6 +98,15 @@ def heading(column: str) -> str:
     'recipient domain'
     """
     return safe(column).replace("_", " ")
+
+
+def narrow(text: str, width: int) -> str:
+    """Safe text cut to so many cells of a terminal: a Chinese letter takes two, a mark above another none.
+
+    >>> narrow("example.org", 8), narrow("漢字漢字", 5)
+    ('example…', '漢字…')
+    """
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def is_number(type_: pa.DataType) -> bool:
