@@ -7,7 +7,7 @@ their stamps; compressed files and pipes cannot be, so their clock is wound whil
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +25,7 @@ SURE_ENOUGH = 0.3
 MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
+HEAD = 64 << 10
 SAMPLE_READ = 2048
 
 
@@ -86,7 +87,7 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     strangers = []
     for source in sources:
         try:
-            head = first_lines(source)
+            head = first_lines(source, HEAD)
         except SourceError as error:
             problems.append(error.problem)
             continue
@@ -132,27 +133,23 @@ def _first_moment(block: Block) -> int:
 
 def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
     """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
-    samples = _samples(source, head) if source.splittable else [(0, head)]
-    walls, offsets, moments = _years_missing(samples)
-    latest = min([latest_moment(source.name, source.modified), *moments])
+    walls, offsets, moments = _years_missing(_samples(source, head))
     if not walls:
         return Clock(zone)
-    if not source.splittable:
-        walls, offsets = walls[:1], offsets[:1]
+    latest = min([latest_moment(source.name, source.modified), *moments])
     return Clock(zone, *anchor(walls, offsets, latest, zone, year))
 
 
 def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
-    """Offsets of lines all over a plain file, and the lines."""
-    yield 0, head
-    step = min(SAMPLE_STEP, max(512, source.size // SAMPLES))
-    if source.path is None or source.size <= len(head):
-        # A file that is its own head: each line is a sample.
+    """Offsets of lines all over a plain file, and the lines; of other sources, all lines of the head."""
+    step = _step(source.size)
+    if source.path is None or not source.splittable or source.size <= len(head):
         at = 0
         for line in head.split(b"\n"):
             yield at, line
             at += len(line) + 1
         return
+    yield 0, head
     with source.path.open("rb", buffering=0) as file:
         last = -1
         for place in [*range(step, source.size, step), max(0, source.size - SAMPLE_READ)]:
@@ -168,43 +165,47 @@ def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
                 at += len(line) + 1
 
 
-def _years_missing(
-    samples: Iterator[tuple[int, bytes]] | list[tuple[int, bytes]],
-) -> tuple[list[int], list[int], list[int]]:
-    """Of lines that start with a stamp without year: the stamps and their offsets. Of others: their moments."""
-    lines = [(at, line.partition(b"\n")[0]) for at, line in samples]
-    spans, starts = Spans.lines(b"\n".join(line[:256] for _, line in lines) + b"\n")
-    time_, kind, _ = syslog.stamps(spans)
+def _step(size: int) -> int:
+    """How far apart the samples of so many bytes are: fine enough that a year of a quiet server has many."""
+    return min(SAMPLE_STEP, max(512, size // SAMPLES))
+
+
+def _years_missing(samples: Iterable[tuple[int, bytes]]) -> tuple[list[int], list[int], list[int]]:
+    """Of lines that start with a stamp without year: stamps and offsets. Of other lines after them: the moments."""
+    lines = sorted((at, line.partition(b"\n")[0][:256]) for at, line in samples)
+    spans, _ = Spans.lines(b"\n".join(line for _, line in lines) + b"\n")
+    times, kind, _ = syslog.stamps(spans)
     offsets = np.array([at for at, _ in lines], np.int64)
-    order = np.argsort(offsets, kind="stable")
-    order = order[kind[order] == syslog.NO_YEAR]
-    del starts
-    return time_[order].tolist(), offsets[order].tolist(), time_[kind == syslog.UTC_TIME].tolist()
+    yearless = np.flatnonzero(kind == syslog.NO_YEAR)
+    after = np.arange(len(lines)) > yearless.max(initial=-1)
+    moments = times[after & (kind == syslog.UTC_TIME)]
+    return times[yearless].tolist(), offsets[yearless].tolist(), moments.tolist()
 
 
 def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
     """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
     clock = planned.clock
-    if len(clock.offsets) == 1 and clock.moments[0] == Clock().moments[0]:
-        for chunk in chunks:
-            yield chunk, clock
-        return
     walls: list[int] = []
     offsets: list[int] = []
-    year = int(str(clock.moments[0].astype("M8[us]"))[:4])
+    # Where the head has no stamp without year, the first that comes is of the source's last year.
+    year = None if clock.unwound else clock.year
+    latest = latest_moment(planned.source.name, planned.source.modified)
     wanted = 0
     for chunk in chunks:
         samples = []
         while wanted < chunk.offset + len(chunk.data):
             inside = max(0, wanted - chunk.offset)
             start = chunk.data.rfind(b"\n", 0, inside) + 1 if inside else 0
-            samples.append((chunk.offset + start, chunk.data[start : start + 256]))
-            wanted += SAMPLE_STEP
+            end = chunk.data.find(b"\n", start) + 1 or len(chunk.data)
+            samples.append((chunk.offset + start, chunk.data[start:end]))
+            # Of the head each line, as the plan saw it.
+            wanted = max(chunk.offset + end, wanted + _step(wanted) * (wanted > HEAD))
         more, places, _ = _years_missing(samples)
         walls += more
         offsets += places
         if walls:
-            clock = Clock(clock.zone, *anchor(walls, offsets, 0, clock.zone, year))
+            clock = Clock(clock.zone, *anchor(walls, offsets, latest, clock.zone, year))
+            year = clock.year
         yield chunk, clock
 
 
