@@ -11,6 +11,7 @@ the second coming from the first.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import PurePath
@@ -29,12 +30,12 @@ QUARTER = 900 * SECOND  # zones change their offset at whole quarters of an hour
 LEAP = 2000
 _YEARS = np.arange("1970", "2201", dtype="M8[Y]")
 _YEAR_START: Ints = _YEARS.astype("M8[us]").astype(np.int64)
-_IS_LEAP: Bools = np.diff(np.append(_YEAR_START, 0)) == 366 * DAY
 _LEAP_START = int(_YEAR_START[LEAP - 1970])
 _FEBRUARY_29 = 59
 
 SLACK = 2 * DAY  # zones, late writers: a line may be this much younger than its file
 STEP_BACK = 2 * DAY  # lines come this late at most; a larger step back is a new year
+LATE = 120 * SECOND  # in an hour that comes twice, a line that is this much older than its anchor came late
 LATE_LINE = 360 * DAY  # a step forward of nearly a year is a line of last December that came late
 
 
@@ -54,6 +55,21 @@ class Clock:
     zone: tzinfo | None = UTC
     offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
     moments: Ints = field(default_factory=lambda: np.array([_LEAP_START], np.int64))
+
+    @property
+    def unwound(self) -> bool:
+        """Whether it has no anchors yet."""
+        return len(self.moments) == 1 and int(self.moments[0]) == _LEAP_START
+
+    @property
+    def year(self) -> int:
+        """The year of the first anchor, on the wall.
+
+        >>> from zoneinfo import ZoneInfo
+        >>> Clock(ZoneInfo("Asia/Bangkok"), np.zeros(1, int), np.array([1767200400000000])).year  # 2025-12-31T17:00Z
+        2026
+        """
+        return datetime.fromtimestamp(int(self.moments[0]) // SECOND, UTC).astimezone(self.zone).year
 
     def utc(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps without year (`stamp`), each the one nearest to the anchor before its offset."""
@@ -89,7 +105,7 @@ class Clock:
         early, late = wall - first, wall - second
         # Logs go forward: an hour that comes twice is its second coming where the first would step back. In the gap of
         # spring the two readings differ the other way round, and the offset before the change is the one to take.
-        return np.where((late > early) & (early < near - QUARTER), late, early)
+        return np.where((late > early) & (early < near - LATE), late, early)
 
 
 def stamp(month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
@@ -105,19 +121,12 @@ def in_year(wall: Ints, years: Ints | int) -> Ints:
     """
     index = np.clip(np.asarray(years) - 1970, 0, len(_YEARS) - 1)
     since = wall - _LEAP_START
-    moved = (since // DAY > _FEBRUARY_29) & ~_IS_LEAP[index]
+    moved = (since // DAY > _FEBRUARY_29) & ~_is_leap(index + 1970)
     return np.asarray(_YEAR_START[index] + since - np.where(moved, DAY, 0), np.int64)
 
 
-def year_of(wall: int, moment: int) -> int:
-    """The year in which a stamp without year comes nearest to a moment, which is known up to its zone.
-
-    >>> year_of(stamp(1, 1, 0, 30), int(np.datetime64("2025-12-31T23:30", "us").astype(np.int64)))
-    2026
-    """
-    year = int(np.int64(moment).astype("M8[us]").astype("M8[Y]").astype(np.int64)) + 1970
-    around = np.array([year, year - 1, year + 1])
-    return int(around[np.argmin(np.abs(in_year(np.full(3, wall), around) - moment))])
+def _is_leap(years: Ints) -> Bools:
+    return np.asarray((years % 4 == 0) & ((years % 100 != 0) | (years % 400 == 0)))
 
 
 def anchor(
@@ -144,15 +153,16 @@ def anchor(
         years += year
     else:
         years += int(np.int64(end).astype("M8[us]").astype("M8[Y]").astype(np.int64)) + 1971 - years[-1]
-        leap_day = (wall - _LEAP_START) // DAY == _FEBRUARY_29
-        while in_year(wall[-1:], years[-1:])[0] > end + SLACK or not _IS_LEAP[years[leap_day] - 1970].all():
-            years -= 1
+        years -= next((k for k in range(2) if in_year(wall[-1:], years[-1:] - k)[0] <= end + SLACK), 2)
+        # A leap year is up to 8 away. None fits where a machine's clock jumped: then the day tells nothing.
+        leap_days = years[(wall - _LEAP_START) // DAY == _FEBRUARY_29]
+        years -= next((k for k in range(9) if _is_leap(leap_days - k).all()), 0)
     near = in_year(wall, years)
     clock = Clock(zone)
     moments = clock._instant(near, near - DAY)
-    for i in np.flatnonzero(np.diff(moments) < -QUARTER) + 1 if zone is not UTC else []:
+    for i in np.flatnonzero(np.diff(moments) < -LATE) + 1 if zone is not UTC else []:
         # Each step back in an hour that comes twice begins its second coming; what follows goes on from there.
-        while i < len(moments) and moments[i] < moments[i - 1] - QUARTER:
+        while i < len(moments) and moments[i] < moments[i - 1] - LATE:
             second = clock._instant(near[i : i + 1], moments[i - 1 : i])[0]
             if second == moments[i]:
                 break
@@ -163,14 +173,19 @@ def anchor(
 
 # The date that a rotation put into the name: mail.log-20251026, maillog.20251026-123456, mail.log.2025-10-26.gz
 _NAME_DATE = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)(?:-\d{6})?")
+_NO_TIME = 365 * 86_400.0
 
 
 def latest_moment(name: str, modified: float) -> int:
     """The moment that a source's last line cannot be younger than: the rotation date in its name, else its `modified`.
 
+    A file of 1970 comes from an archive without times: it may be as young as today.
+
     >>> str(np.int64(latest_moment("log/mail.log-20251026.gz", 0.0)).astype("M8[us]"))[:10]
     '2025-10-27'
     """
+    if modified < _NO_TIME:
+        modified = time.time()
     found = _NAME_DATE.search(PurePath(name).name)
     if found:
         try:

@@ -10,24 +10,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from logscan import plugins, syslog
-from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment, year_of
+from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
 from logscan.parser import Block, Parser
 from logscan.run import Problem
 from logscan.sources import Chunk, Source, SourceError, discover, first_lines
-from logscan.spans import Ints, Spans
+from logscan.spans import Spans
 
 SURE_ENOUGH = 0.3
 MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
+HEAD = 64 << 10
 SAMPLE_READ = 2048
-STAMP = 256
 
 
 class UsageError(Exception):
@@ -88,7 +87,7 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     strangers = []
     for source in sources:
         try:
-            head = first_lines(source)
+            head = first_lines(source, HEAD)
         except SourceError as error:
             problems.append(error.problem)
             continue
@@ -134,29 +133,24 @@ def _first_moment(block: Block) -> int:
 
 def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
     """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
-    samples = _samples(source, head) if source.splittable else [(0, head)]
-    sampled = _sampled(samples)
-    if not len(sampled.walls):
-        # Lines without a year may still stand between those sampled.
-        return Clock(zone, sampled.moment_offsets, sampled.moments) if len(sampled.moments) else Clock(zone)
-    walls, offsets = (sampled.walls, sampled.offsets) if source.splittable else (sampled.walls[:1], sampled.offsets[:1])
-    # Where stamps with a year follow those without (a change of the syslog's format), they bound these too.
-    after = sampled.moments[sampled.moment_offsets > offsets[-1]]
-    latest = min([latest_moment(source.name, source.modified), *after.tolist()])
+    walls, offsets, moments = _years_missing(_samples(source, head))
+    latest = min([latest_moment(source.name, source.modified), *moments])
+    if not walls:
+        # Of a plain file, lines without a year may still stand between those sampled: near its end then.
+        return Clock(zone, np.zeros(1, np.int64), np.array([latest])) if source.splittable else Clock(zone)
     return Clock(zone, *anchor(walls, offsets, latest, zone, year))
 
 
 def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
-    """Offsets of lines all over a plain file, and the lines."""
-    yield 0, head
-    step = min(SAMPLE_STEP, max(512, source.size // SAMPLES))
-    if source.path is None or source.size <= len(head):
-        # A file that is its own head: each line is a sample.
+    """Offsets of lines all over a plain file, and the lines; of other sources, all lines of the head."""
+    step = _step(source.size)
+    if source.path is None or not source.splittable or source.size <= len(head):
         at = 0
         for line in head.split(b"\n"):
             yield at, line
             at += len(line) + 1
         return
+    yield 0, head
     with source.path.open("rb", buffering=0) as file:
         last = -1
         for place in [*range(step, source.size, step), max(0, source.size - SAMPLE_READ)]:
@@ -172,41 +166,47 @@ def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
                 at += len(line) + 1
 
 
-class _Sampled(NamedTuple):
-    """Stamps and offsets of sampled lines whose stamps lack the year; moments and offsets of those with a zone."""
-
-    walls: Ints
-    offsets: Ints
-    moments: Ints
-    moment_offsets: Ints
+def _step(size: int) -> int:
+    """How far apart the samples of so many bytes are: fine enough that a year of a quiet server has many."""
+    return min(SAMPLE_STEP, max(512, size // SAMPLES))
 
 
-def _sampled(samples: Iterable[tuple[int, bytes]]) -> _Sampled:
-    lines = sorted((at, line.partition(b"\n")[0][:STAMP]) for at, line in samples)
+def _years_missing(samples: Iterable[tuple[int, bytes]]) -> tuple[list[int], list[int], list[int]]:
+    """Of lines that start with a stamp without year: stamps and offsets. Of other lines after them: the moments."""
+    lines = sorted((at, line.partition(b"\n")[0][:256]) for at, line in samples)
     spans, _ = Spans.lines(b"".join(line + b"\n" for _, line in lines))
     times, kind, _ = syslog.stamps(spans)
     offsets = np.array([at for at, _ in lines], np.int64)
-    without, absolute = kind == syslog.NO_YEAR, kind == syslog.UTC_TIME
-    return _Sampled(times[without], offsets[without], times[absolute], offsets[absolute])
+    yearless = np.flatnonzero(kind == syslog.NO_YEAR)
+    after = np.arange(len(lines)) > yearless.max(initial=-1)
+    moments = times[after & (kind == syslog.UTC_TIME)]
+    return times[yearless].tolist(), offsets[yearless].tolist(), moments.tolist()
 
 
 def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
     """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
     clock = planned.clock
-    walls = offsets = np.empty(0, np.int64)
+    walls: list[int] = []
+    offsets: list[int] = []
+    # Where the head has no stamp without year, the first that comes is of the source's last year.
+    year = None if clock.unwound else clock.year
+    latest = latest_moment(planned.source.name, planned.source.modified)
     wanted = 0
     for chunk in chunks:
         samples = []
         while wanted < chunk.offset + len(chunk.data):
             inside = max(0, wanted - chunk.offset)
             start = chunk.data.rfind(b"\n", 0, inside) + 1 if inside else 0
-            samples.append((chunk.offset + start, chunk.data[start : start + STAMP]))
-            wanted += SAMPLE_STEP
-        more = _sampled(samples)
-        walls, offsets = np.append(walls, more.walls), np.append(offsets, more.offsets)
-        if len(walls):
-            year = year_of(int(walls[0]), int(planned.clock.moments[0]))
-            clock = Clock(clock.zone, *anchor(walls, offsets, 0, clock.zone, year))
+            end = chunk.data.find(b"\n", start) + 1 or len(chunk.data)
+            samples.append((chunk.offset + start, chunk.data[start:end]))
+            # Of the head each line, as the plan saw it.
+            wanted = max(chunk.offset + end, wanted + _step(wanted) * (wanted > HEAD))
+        more, places, _ = _years_missing(samples)
+        walls += more
+        offsets += places
+        if walls:
+            clock = Clock(clock.zone, *anchor(walls, offsets, latest, clock.zone, year))
+            year = clock.year
         yield chunk, clock
 
 

@@ -18,7 +18,7 @@ from logscan.columns import concat
 from logscan.schema import EVENTS
 
 BATCH = 8_192
-WINDOW = 131_072
+WINDOW = 65_536
 
 Ints = npt.NDArray[np.int64]
 

@@ -219,6 +219,7 @@ def _iso(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     d, c, s = date.astype(np.int64), clock.astype(np.int64), tail.astype(np.int64)
     year, month, day = _digits(d, 0, 8, 16, 24), _digits(d, 40, 48), _digits(c, 0, 8)
     hour, minute, second = _digits(c, 24, 32), _digits(c, 48, 56), _digits(s, 8, 16)
+    good &= (year >= 1900) & (year < 2200)  # other years are damage, and no calendar has them all
     good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 61)
     months = (np.where(good, year, 1970) - 1970) * 12 + np.where(good, month, 1) - 1
     first, next_first = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
@@ -344,7 +345,7 @@ def _journal(block: Block, rows: Ints) -> tuple[Heads, Bools]:
     table = _journal_table(lines)
     micros = pc.cast(
         pc.if_else(
-            pc.match_substring_regex(table["__REALTIME_TIMESTAMP"], r"^\d{1,18}$"), table["__REALTIME_TIMESTAMP"], None
+            pc.match_substring_regex(table["__REALTIME_TIMESTAMP"], r"^\d{1,16}$"), table["__REALTIME_TIMESTAMP"], None
         ),
         pa.int64(),
     )

@@ -124,6 +124,13 @@ def test_tokens(column: Column, stops: bytes, limit: int, most: int) -> None:
     assert len(set(tokens)) == len(tokens)
 
 
+@given(columns(), st.sampled_from(b"ab0]\0\xff"))
+def test_near(column: Column, byte: int) -> None:
+    data = column.spans.buffer.bytes.tobytes()
+    starts = column.spans.start.tolist()
+    assert column.spans.near(byte).tolist() == [(data[s : s + 8] + bytes([byte])).index(byte) for s in starts]
+
+
 NUMBERS = st.sampled_from(
     [b"", b"0", b"7", b"007", b"12.5", b"0.05", b".5", b"5.", b"1..2", b"1.2.3", b"-1", b"x", b" 1"]
 )
