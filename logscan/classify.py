@@ -143,10 +143,12 @@ class Words:
         self.values, self.index = values, index
 
     @classmethod
-    def encode(cls, column: pa.Array) -> Words:
+    def encode(cls, column: pa.Array | pa.ChunkedArray) -> Words:
         """The words of an array of strings or of a dictionary of strings."""
         if not pa.types.is_dictionary(column.type):
             column = column.cast(pa.string()).dictionary_encode()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         return cls(column.dictionary.cast(pa.string()), pc.fill_null(column.indices, -1).to_numpy().astype(np.int64))
 
     @classmethod
@@ -154,10 +156,10 @@ class Words:
         """A column of the events, or some rows of it; all null where they have no such column."""
         if name not in events.column_names:
             return cls(pa.array([], pa.string()), np.full(len(events) if rows is None else len(rows), -1, np.int64))
-        column = events[name]
-        if rows is not None:
-            column = column.take(pa.array(rows))
-        return cls.encode(column.combine_chunks())
+        if rows is None:
+            return cls.encode(events[name])
+        # As plain strings, so that a dictionary does not bring along the values of the other rows.
+        return cls.encode(events[name].take(pa.array(rows)).cast(pa.string()))
 
     def __getitem__(self, rows: Ints) -> Words:
         return Words(self.values, self.index[rows])
@@ -218,17 +220,16 @@ def _codes(events: pa.Table) -> Ints:
     """The reply codes; -1 where null."""
     if "code" not in events.column_names:
         return np.full(len(events), -1, np.int64)
-    return np.asarray(pc.fill_null(events["code"].cast(pa.int64()), -1), np.int64)
+    return np.maximum(np.asarray(pc.fill_null(events["code"].cast(pa.int64()), -1), np.int64), -1)
 
 
 def _code_class(code: Ints, enhanced: Words, action: Words) -> Ints:
     """The class of each row as an index of CLASSES: by the code, else by the enhanced code, else by the action."""
     by_code = np.where((code >= 200) & (code < 600), code // 100 - 1, 0)
     by_action = action.lookup({name: CLASSES.index(value) for name, value in ACTION_CLASS.items()})
-    digits = pc.index_in(pc.utf8_slice_codeunits(enhanced.values, 0, 1), pa.array(["2", "4", "5"]))
-    digit = np.append(pc.fill_null(digits, -1).to_numpy(), -1)[enhanced.index]
-    by_enhanced = np.array([1, 3, 4, 0])[digit]
-    return np.where(code >= 0, by_code, np.where(digit >= 0, by_enhanced, by_action))
+    first = pc.index_in(pc.utf8_slice_codeunits(enhanced.values, 0, 1), pa.array([name[0] for name in CLASSES]))
+    by_enhanced = np.append(pc.fill_null(first, 0).to_numpy(), 0)[enhanced.index]
+    return np.where(code >= 0, by_code, np.where(by_enhanced > 0, by_enhanced, by_action))
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any, Literal
 Group = Literal[
     "success",
     "recipient",
-    "sender side",
+    "sender-side setup",
     "reputation",
     "content",
     "receiving side",
