@@ -18,7 +18,7 @@ from typing import Any, Literal
 Group = Literal[
     "success",
     "recipient",
-    "sender side",
+    "sender-side setup",
     "reputation",
     "content",
     "receiving side",
@@ -32,7 +32,7 @@ Retry = Literal["yes", "wait", "no"]
 LANGUAGE = "en"
 
 _WORD = re.compile(r"\{([a-z]+)\}")
-_REPLY = re.compile(r"(?:([2-5]\d\d)(?:[ -]|$))?(?:([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?", re.ASCII)
+_REPLY = re.compile(r"^(?:([2-5]\d\d)(?:[ -]|$))?(?:#?([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Case:
         """An example as rules.toml has it: a reply that starts with its codes, or the columns by name."""
         if not isinstance(example, str):
             return cls(**example)
-        code, enhanced = _REPLY.match(example).groups()  # type: ignore[union-attr]  # every part is optional
-        return cls(example, code and int(code), enhanced)
+        code, enhanced = _REPLY.findall(example)[0]
+        return cls(example, int(code) if code else None, enhanced or None)
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,14 @@ def codes(language: str = LANGUAGE) -> Mapping[int, Code]:
     'RFC 7504, section 4'
     """
     data = _read("codes")
-    words = _read(language)["codes"]
+    words: dict[str, tuple[str, str]] = _read(language)["codes"]
     sources = {int(number): source for number, source in data["standard"].items()}
     sources |= dict.fromkeys(data["in-the-wild"]["codes"], "")
-    return MappingProxyType(
-        {number: Code(number, *words[str(number)], source=sources[number]) for number in sorted(sources)}
-    )
+    known: dict[int, Code] = {}
+    for number, source in sorted(sources.items()):
+        name, meaning = words[str(number)]
+        known[number] = Code(number, name, meaning, source)
+    return MappingProxyType(known)
 
 
 def code(number: int, language: str = LANGUAGE) -> Code:
@@ -178,8 +180,8 @@ def rules() -> tuple[Rule, ...]:
     """
     data = _read("rules")
     words: dict[str, str] = {}
-    for name, pattern in data["words"].items():
-        words[name] = _spell(pattern, words)
+    for name, patterns in data["words"].items():
+        words[name] = _spell(patterns, words)
     return tuple(_rule(table, words) for table in data["rule"])
 
 
@@ -204,12 +206,10 @@ def providers() -> tuple[Provider, ...]:
 
 def _rule(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
     """A rule as rules.toml has it, its patterns joined and its words spelt out."""
-    text = table.get("text")
-    patterns = [text] if isinstance(text, str) else text
     return Rule(
         id=table["id"],
         cause=table["cause"],
-        text=patterns and "|".join(_spell(pattern, words) for pattern in patterns),
+        text=_spell(table["text"], words) if "text" in table else None,
         enhanced=_enhanced(table.get("enhanced", ())),
         code=tuple(table.get("code", ())),
         stage=tuple(table.get("stage", ())),
@@ -225,8 +225,9 @@ def _enhanced(forms: Iterable[str]) -> str | None:
     return "^(?:" + "|".join(parts) + ")$" if parts else None
 
 
-def _spell(pattern: str, words: Mapping[str, str]) -> str:
-    """The pattern with each {word} of the file's vocabulary put in."""
+def _spell(patterns: str | list[str], words: Mapping[str, str]) -> str:
+    """A pattern, or several as one, with each {word} of the file's vocabulary put in."""
+    pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
     return _WORD.sub(lambda found: "(?:" + words[found[1]] + ")", pattern)
 
 
