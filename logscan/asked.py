@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from logscan.catalogue import causes
+from logscan.advice import cause_named
 from logscan.parquet import write_events
 from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
@@ -109,12 +108,10 @@ def _code(code: str) -> ds.Expression:
 
 
 def _cause(name: str) -> ds.Expression:
-    known = list(causes())
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else "`logscan causes` lists them"
-        raise UsageError(f"--cause {name}: no such cause; {hint}")
-    return _text("cause") == name
+    try:
+        return _text("cause") == cause_named(name).name
+    except ValueError as error:
+        raise UsageError(f"--cause {error}") from None
 
 
 @contextmanager

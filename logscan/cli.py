@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -156,19 +157,35 @@ def formats(
             raise typer.Exit(PARTLY)
 
 
-@app.command()
-def causes() -> None:
-    """List the causes that a failure is put down to, who has to act, and what to do."""
-    from logscan.catalogue import causes as every
+@app.command(epilog="Example:  logscan causes blocklisted")
+def causes(names: Annotated[list[str] | None, typer.Argument(help="Tell all of these.")] = None) -> None:
+    """List the causes that a failure is put down to; of given ones, who has to act and what to do."""
+    from logscan.advice import describe
 
-    for name, entry in every().items():
-        typer.echo(f"{name:24} {entry.meaning}")
+    with _read_or_not():
+        try:
+            for line in describe(names or []):
+                typer.echo(line)
+        except ValueError as error:
+            _say(str(error))
+            raise typer.Exit(NOT_DONE) from None
 
 
 def _options(format: str | None, tz: str | None, year: int | None, workers: int | None) -> Options:
     from logscan.plan import Options
 
     return Options(format, tz, year, workers)
+
+
+@contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Ends well where the reader of our output goes away (`| head`): nobody is left to say anything to."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, in silence (docs.python.org/3/library/signal.html#note-on-sigpipe).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(DONE) from None
 
 
 @contextmanager
@@ -184,14 +201,11 @@ def _told() -> Iterator[None]:
     from logscan.store import StoreError
 
     try:
-        yield
+        with _read_or_not():
+            yield
     except (UsageError, StoreError, typer.BadParameter, ValueError) as error:
         _say(str(error))
         raise typer.Exit(NOT_DONE) from None
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is left to say, and nobody to say it to.
-        sys.stderr.close()
-        raise typer.Exit(DONE) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         _say(f"{name}{error.strerror or error}")
@@ -212,7 +226,8 @@ def _print(shown: Any) -> None:
 
     console = Console(highlight=False)
     # A pipe or a file has no width: 80 columns then, as mail and cron show it.
-    Console(highlight=False, width=console.width if console.is_terminal else 80).print(shown)
+    with suppress(SystemExit):  # rich's answer to a reader that went away; files are written all the same
+        Console(highlight=False, width=console.width if console.is_terminal else 80).print(shown)
 
 
 class _Silent:
