@@ -16,10 +16,13 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from logscan.clock import Clock
 from logscan.spans import Spans
 
 MAX_SAMPLES = 5
 SAMPLE_LENGTH = 300
+
+BEGIN, END = 1, 2
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Block:
     """Whole lines of one source, in file order.
 
     `spans` are the lines without their line ends, valid UTF-8 (bytes that are not stand as `\\xNN`);
-    `offsets` is the byte offset at which each line starts in the source, decompressed.
+    `offsets` is the byte offset at which each line starts in the source, decompressed; `clock` turns the source's
+    stamps into moments.
 
     >>> block = Block.of(b"one\\ntwo\\n", source="mail.log")
     >>> block.lines.to_pylist(), block.offsets.tolist()
@@ -37,12 +41,13 @@ class Block:
     spans: Spans
     offsets: np.ndarray
     source: str = ""
+    clock: Clock = field(default_factory=Clock)
 
     @classmethod
-    def of(cls, data: bytes, offset: int = 0, source: str = "") -> Block:
+    def of(cls, data: bytes, offset: int = 0, source: str = "", clock: Clock | None = None) -> Block:
         """A block of `data`, whose first byte stands at `offset` of `source`."""
         spans, starts = Spans.lines(data)
-        return cls(spans, starts + offset, source)
+        return cls(spans, starts + offset, source, clock or Clock())
 
     @cached_property
     def lines(self) -> pa.StringArray:
@@ -98,17 +103,16 @@ class Tally:
 class Parsed:
     """What a parser made of a block.
 
-    events:   a row per reply or outcome, in line order. Columns of `schema.EVENTS` that the parser knows, `offset`
-              (of the line), `time` (int64, microseconds) and `clock` (int8, see `clock.Clock`: what `time` counts from).
-    messages: a row per fact, in line order: `host`, `queue_id`, `offset`, any of `schema.FACTS`, and
-              `mark`: "begin" on the line that begins a message's life, "end" on the one that ends it, else null.
-    wall:     for each line whose stamp lacks year or zone, its wall-clock time (as `time`) and its offset.
+    events:   a row per reply or outcome, in line order: `time`, `host` and `offset` (of the line), and those columns
+              of `schema.EVENTS` that the log states.
+    messages: a row per line that says something of a message: `time`, `host`, `queue_id`, `offset`, any of
+              `schema.FACTS`, and `mark` (int8): BEGIN on the line that begins the message's life, END on the one that
+              ends it, else 0.
     """
 
     events: pa.Table
     messages: pa.Table
     tally: Tally
-    wall: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
 @dataclass(frozen=True)

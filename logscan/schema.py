@@ -32,12 +32,14 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "direction",
         WORD,
-        "inbound (we answered a client), outbound (a remote server answered us), local (a local delivery agent answered)",
+        "inbound (we answered a client), outbound (a remote server answered us), local (a delivery agent of ours did)",
     ),
     Column("action", WORD, "what became of it: delivered, deferred, bounced, expired, rejected, attempt, ..."),
     Column("stage", WORD, "the SMTP stage of the reply: connect, helo, starttls, auth, mail, rcpt, data, end-of-data"),
     Column("code", pa.int16(), "the three digits as the log shows them; null where it shows none"),
-    Column("code_implied", pa.bool_(), "true where the log shows no digits and code is the server's documented default"),
+    Column(
+        "code_implied", pa.bool_(), "true where the log shows no digits and code is the server's documented default"
+    ),
     Column("enhanced", WORD, "enhanced status code: the reply's, else the server's own for it"),
     Column("reply", TEXT, "the reply's text as the server logged it, unfolded, uncut"),
     Column("sender", TEXT, "envelope sender; <> is the null reverse-path, null is unknown"),
@@ -46,6 +48,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("recipient_domain", WORD, "its domain, lower-case, IDNA A-label"),
     Column("remote_host", TEXT, "name of the other side"),
     Column("remote_ip", TEXT, "address of the other side"),
+    Column("client_host", TEXT, "name of the client that handed the message in"),
+    Column("client_ip", TEXT, "its address"),
     Column("provider", WORD, "whose the other side is, by its host name: google, microsoft, ..."),
     Column("queue_id", TEXT, "the server's name for the message"),
     Column("message_id", TEXT, "the Message-ID header, without its angle brackets"),
@@ -64,4 +68,4 @@ EVENTS: pa.Schema = pa.schema(
 )
 
 # What other lines say of a message, found again by host and queue_id.
-FACTS: tuple[str, ...] = ("sender", "remote_host", "remote_ip", "message_id", "size")
+FACTS: tuple[str, ...] = ("sender", "client_host", "client_ip", "message_id", "size")

@@ -1,0 +1,1 @@
+"""The parsers that come with logscan: a module or folder for each log format."""

@@ -1,0 +1,50 @@
+"""Columns as parsers make them: words of a short list as dictionaries, and tables of unlike columns put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+def word(value: str, rows: int) -> pa.DictionaryArray:
+    """A column that says the same in all rows.
+
+    >>> word("rejected", 2).to_pylist()
+    ['rejected', 'rejected']
+    """
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value]))
+
+
+def words(codes: npt.NDArray[Any], values: Sequence[str | None]) -> pa.DictionaryArray:
+    """A column of words by their place in `values`; null where the place is negative or the word is None.
+
+    >>> words(np.array([1, -1, 0]), ["a", "b"]).to_pylist()
+    ['b', None, 'a']
+    """
+    distinct: dict[str | None, int] = {}
+    for value in values:
+        if value is not None:
+            distinct.setdefault(value, len(distinct))
+    place = np.array([*(distinct.get(value, -1) for value in values), -1], np.int32)
+    codes = place[np.where(codes < 0, -1, codes)]
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(distinct), pa.string()))
+
+
+def concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables put below each other; a column that one lacks is null there.
+
+    >>> concat([pa.table({"a": [1]}), pa.table({"b": word("x", 1)})]).to_pylist()
+    [{'a': 1, 'b': None}, {'a': None, 'b': 'x'}]
+    """
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def put(table: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """A table with a column added or replaced."""
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)

@@ -1,0 +1,245 @@
+"""Gives each event what other lines of the log said of its message: sender, client, size, Message-ID.
+
+Lines belong together by host and queue id. Short queue ids are used again, so a message is a *life* of its id: it
+begins with the line that says so (client=, uid=) or after the end of the one before (removed), and ends with its own
+end. Within a life the first line that states a fact counts, be it before or after the event.
+
+A life that begins and ends within one stretch of one file belongs to that stretch alone, so a worker can settle it
+there (`settle`) and forget it. What stays open goes into buckets by its id and is settled when all files were read,
+first within each file, then across files in the order of time: with the same result wherever the stretches are cut.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logscan.columns import concat, put
+from logscan.parser import BEGIN, END
+from logscan.schema import FACTS
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Settled(NamedTuple):
+    """Events that know all there is to know, and those that may learn more from elsewhere, with the facts at hand."""
+
+    events: pa.Table
+    open_events: pa.Table
+    open_messages: pa.Table
+
+
+def settle(events: pa.Table, messages: pa.Table) -> Settled:
+    """Settles what one stretch of one source can: `events` and `messages` of it, as a parser gives them.
+
+    >>> messages = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A1", "A2"], "offset": [0, 90, 30],
+    ...                      "mark": pa.array([BEGIN, END, BEGIN], pa.int8()), "client_ip": ["192.0.2.1", None, "::1"]})
+    >>> events = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A2", None], "offset": [60, 70, 80]})
+    >>> settled = settle(events, messages)
+    >>> [settled.events[c].to_pylist() for c in ("queue_id", "client_ip")]
+    [['A1', None], ['192.0.2.1', None]]
+    >>> settled.open_events["queue_id"].to_pylist(), settled.open_messages["queue_id"].to_pylist()
+    (['A2'], ['A2'])
+    """
+    if not len(events):
+        return _only_open(events, messages)
+    named = (
+        events["queue_id"].is_valid().to_numpy() if "queue_id" in events.column_names else np.zeros(len(events), bool)
+    )
+    if not len(messages):
+        mask = pa.array(named)
+        return Settled(events.filter(pc.invert(mask)), events.filter(mask), messages)
+    order = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
+    lives, whole = _lives(messages, events, [order])
+    done = whole[lives[len(messages) :]] | ~named
+    joined = _join(events, messages, lives, done & named)
+    joined = _with_recipients(joined, lives[len(messages) :], [order[len(messages) :]], done & named)
+    mask = pa.array(done)
+    open_messages = messages.filter(pa.array(~whole[lives[: len(messages)]]))
+    if done.all():
+        return Settled(joined, joined.slice(0, 0), open_messages)
+    return Settled(joined.filter(mask), events.filter(pc.invert(mask)), open_messages)
+
+
+def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
+    """Settles what the stretches left open: all open events and messages of some ids, with `source_rank` (int64)."""
+    if not len(events):
+        return events
+    if not len(messages):
+        messages = put(events.slice(0, 0), "mark", pa.array([], pa.int8()))
+    sources = np.concatenate((messages["source_rank"].to_numpy(), events["source_rank"].to_numpy()))
+    offsets = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
+    lives, whole = _lives(messages, events, [offsets, sources], within=sources)
+    count = len(messages)
+    within = whole[lives[count:]]
+    joined = _join(events, messages, lives, within)
+    joined = _with_recipients(joined, lives[count:], [offsets[count:], sources[count:]], within)
+    apart = ~within
+    if not apart.any():
+        return joined
+    open_messages = messages.filter(pa.array(~whole[lives[:count]]))
+    rest = joined.filter(pa.array(apart))
+    times, ranks, places = (
+        np.concatenate((open_messages[c].to_numpy(), rest[c].to_numpy())) for c in ("time", "source_rank", "offset")
+    )
+    order = [places, ranks, times.astype(np.int64)]
+    lives, _ = _lives(open_messages, rest, order)
+    every = np.ones(len(rest), bool)
+    rest = _join(rest, open_messages, lives, every)
+    count = len(open_messages)
+    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every)
+    return concat([joined.filter(pa.array(within)), rest]) if within.any() else rest
+
+
+def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
+    """Settles the events and messages of a source that was parsed in one piece."""
+    settled = settle(events, messages)
+    if not len(settled.open_events):
+        return settled.events
+    rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
+    return concat([settled.events, rest.drop_columns(["source_rank"])])
+
+
+def ranked(table: pa.Table, rank: int) -> pa.Table:
+    """A table of one source with `source_rank`, the source's place in the order of time."""
+    return put(table, "source_rank", pa.array(np.full(len(table), rank, np.int64)))
+
+
+def bucket(table: pa.Table, buckets: int) -> Ints:
+    """The bucket of each row, by its host and queue id alone, so that all rows of a message meet.
+
+    >>> rows = pa.table({"host": ["mx", "mx", "mx"], "queue_id": ["A", "B", "A"]})
+    >>> a, b, c = bucket(rows, 1 << 30).tolist()
+    >>> a == c != b
+    True
+    """
+    total = np.zeros(len(table), np.uint64)
+    for name in ("host", "queue_id"):
+        encoded = pc.dictionary_encode(table[name].cast(pa.string())).combine_chunks()
+        values = [_fnv(value or "") for value in encoded.dictionary.to_pylist()]
+        hashes = np.array([*values, _fnv("")], np.uint64)
+        total = total * np.uint64(31) + hashes[encoded.indices.fill_null(len(values)).to_numpy()]
+    return (total % np.uint64(buckets)).astype(np.int64)
+
+
+def _fnv(text: str) -> int:
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def _only_open(events: pa.Table, messages: pa.Table) -> Settled:
+    if not len(messages):
+        return Settled(events, events, messages)
+    keys = _keys(messages, messages.slice(0, 0))
+    order = np.lexsort((messages["offset"].to_numpy(), keys))
+    lives, whole = _number(keys, messages["mark"].to_numpy(), order)
+    return Settled(events, events, messages.filter(pa.array(~whole[lives])))
+
+
+def _keys(messages: pa.Table, events: pa.Table) -> Ints:
+    """A number for each row's host and queue id; messages first, then events. Events without an id get their own."""
+    keys = np.zeros(len(messages) + len(events), np.int64)
+    for name in ("host", "queue_id"):
+        parts = [table[name].cast(pa.string()) for table in (messages, events)]
+        column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string())
+        encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        keys = keys * (len(encoded.dictionary) + 1) + codes + 1
+    return keys
+
+
+def _lives(messages: pa.Table, events: pa.Table, order: list[Ints], within: Ints | None = None) -> tuple[Ints, Bools]:
+    keys = _keys(messages, events)
+    if within is not None:
+        keys = keys * (int(within.max(initial=0)) + 1) + within
+    marks = np.concatenate((messages["mark"].to_numpy(), np.zeros(len(events), np.int8)))
+    return _number(keys, marks, np.lexsort((*order, keys)))
+
+
+def _number(keys: Ints, marks: npt.NDArray[np.int8], order: Ints) -> tuple[Ints, Bools]:
+    """The number of the life that each row belongs to, and which lives are whole: begun and ended in sight."""
+    key, mark = keys[order], marks[order]
+    first = np.ones(len(key), bool)
+    first[1:] = (key[1:] != key[:-1]) | (mark[:-1] == END) | (mark[1:] == BEGIN)
+    number = np.cumsum(first) - 1
+    count = int(number[-1]) + 1 if len(number) else 0
+    begun, ended = np.zeros(count, bool), np.zeros(count, bool)
+    begun[number[mark == BEGIN]] = True
+    ended[number[mark == END]] = True
+    lives = np.empty(len(keys), np.int64)
+    lives[order] = number
+    return lives, begun & ended
+
+
+def _join(events: pa.Table, messages: pa.Table, lives: Ints, which: Bools) -> pa.Table:
+    """The events with the facts of their lives where `which`; what an event states itself stays."""
+    count = int(lives.max(initial=-1)) + 1
+    of_event = lives[len(messages) :]
+    of_message = lives[: len(messages)]
+    for name in FACTS:
+        if name not in messages.column_names:
+            continue
+        fact = messages[name]
+        stated = np.flatnonzero(fact.is_valid().to_numpy())
+        where = np.full(count, -1, np.int64)
+        # The last assignment wins, so going backwards leaves the first line that states the fact.
+        where[of_message[stated][::-1]] = stated[::-1]
+        place = np.where(which, where[of_event], -1)
+        taken = fact.take(pa.array(place, mask=place < 0))
+        if name in events.column_names:
+            own = events[name]
+            events = events.set_column(events.column_names.index(name), name, pc.coalesce(own, taken.cast(own.type)))
+        else:
+            events = events.append_column(name, taken)
+    return events
+
+
+def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bools) -> pa.Table:
+    """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
+
+    An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
+    in that line, after all hosts were tried (smtp/smtp_trouble.c). What expired (qmgr names none) was for the message's
+    only recipient; with several, some may have been delivered before, so it stays unknown.
+    """
+    if "recipient" not in events.column_names or "process" not in events.column_names:
+        return events
+    actions = events["action"].cast(pa.string())
+    nameless = which & events["recipient"].is_null().to_numpy()
+    expired = nameless & pc.equal(actions, "expired").fill_null(False).to_numpy()
+    wanting = nameless & pc.equal(actions, "attempt").fill_null(False).to_numpy()
+    if not wanting.any() and not expired.any():
+        return events
+    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
+    rows = np.lexsort((*order, process, lives))
+    stated = np.where(events["recipient"].is_valid().to_numpy()[rows], np.arange(len(rows)), len(rows))
+    following = np.minimum.accumulate(stated[::-1])[::-1]
+    found = following < len(rows)
+    target = rows[np.where(found, following, 0)]
+    same = found & (lives[target] == lives[rows]) & (process[target] == process[rows])
+    place = np.full(len(rows), -1, np.int64)
+    place[rows] = np.where(same, target, -1)
+    place[~wanting] = -1
+    recipients = events["recipient"]
+    if expired.any():
+        place[expired] = _only_recipient(recipients, lives)[lives[expired]]
+    taken = recipients.take(pa.array(place, mask=place < 0))
+    at = events.column_names.index("recipient")
+    return events.set_column(at, "recipient", pc.coalesce(recipients, taken))
+
+
+def _only_recipient(recipients: pa.ChunkedArray, lives: Ints) -> Ints:
+    """For each life the row of its recipient, if it has a single one; else -1."""
+    codes = pc.dictionary_encode(recipients).combine_chunks().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    stated = np.flatnonzero(codes >= 0)
+    row = np.full(int(lives.max(initial=-1)) + 1, -1, np.int64)
+    row[lives[stated]] = stated
+    others = codes[stated] != codes[row[lives[stated]]]
+    row[lives[stated[others]]] = -1
+    return row

@@ -1,0 +1,71 @@
+"""Where a scan goes: a store, a Parquet file, or JSON lines; and what the formats are."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from logscan import plugins
+from logscan.durable import replacing
+from logscan.ingest import ingest
+from logscan.parquet import write_events
+from logscan.parser import Parser
+from logscan.pipeline import Progress, scanning
+from logscan.plan import Options, UsageError, plan
+from logscan.run import Problem, Run
+from logscan.store import Store
+
+STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
+
+
+def scan_to(paths: list[str], output: str, options: Options, progress: Progress | None, tally: Path | None) -> Run:
+    """Scans `paths` into `output`, chosen by its suffix. Raises UsageError and StoreError."""
+    path = Path(output)
+    suffix = path.suffix.lower()
+    if output == "-" or suffix in (".jsonl", ".ndjson", ".parquet"):
+        folder = None if output == "-" else path.absolute().parent
+        with scanning(
+            paths, options, progress=progress, folder=folder if folder and folder.is_dir() else None
+        ) as scanned:
+            run = scanned.run
+            if suffix == ".parquet" and output != "-":
+                write_events(path, scanned.tables())
+            elif output == "-":
+                _write_lines(sys.stdout, scanned.tables())
+            else:
+                with replacing(path) as sink:
+                    file = io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
+                    _write_lines(file, scanned.tables())
+                    file.detach()
+    elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
+        raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")
+    else:
+        run = ingest(paths, Store.open(path), options, progress=progress)
+    if tally:
+        counts = run.tally
+        names = ("lines", "understood", "known", "other", "unread")
+        tally.write_text(json.dumps({name: getattr(counts, name) for name in names}) + "\n", encoding="utf-8")
+    return run
+
+
+def _write_lines(file: IO[str], tables: Iterable[pa.Table]) -> None:
+    for table in tables:
+        for row in table.to_pylist():
+            row["time"] = row["time"].isoformat()
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem]]:
+    """Lines that name each format and what it reads; or, of given files, what each is and how sure that is."""
+    if paths:
+        planned, problems = plan(paths, Options())
+        return [f"{p.source.name}: {p.parser} ({p.confidence:.0%} sure)" for p in planned], problems
+    parsers, problems = plugins.load(plugins.PARSERS, Parser)
+    return [f"{parser.name:10} {parser.title}: {parser.reads}" for parser in parsers.values()], problems

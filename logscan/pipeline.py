@@ -1,0 +1,354 @@
+"""The whole line: files to blocks, blocks to events on all cores, messages joined, everything in order.
+
+The result does not depend on the number of workers, on the block size or on the order of the files: each stretch of a
+source is parsed by itself, and what reaches across stretches is settled at the end. Memory is bounded by block size:
+what is parsed lies on disk, in `runs` and in buckets of open messages, until it is merged.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from logscan import correlate, plugins, runs
+from logscan.columns import concat
+from logscan.enrich import enrich, with_domains
+from logscan.lean import pandas_on_demand
+from logscan.memory import keep_freed_memory
+from logscan.parquet import write_events
+from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
+from logscan.plan import Options, Planned, plan, too_young, winding
+from logscan.run import Problem, Run, SourceRead
+from logscan.sources import Chunk, Source, SourceError, chunks, split
+
+BUCKETS = 4
+
+Progress = Callable[[int, int, int], None]
+"""Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`."""
+
+    planned: Planned
+    start: int
+    end: int
+    folder: Path
+    number: int
+
+
+@dataclass
+class Spilled:
+    """What came of a stretch: its runs on disk, the open rows on disk by bucket, and what it tells of itself."""
+
+    rank: int
+    size: int
+    end: int = 0
+    """The offset after the last line read."""
+    tally: Tally = field(default_factory=Tally)
+    events: int = 0
+    runs: list[runs.Run] = field(default_factory=list)
+    open: list[Path] = field(default_factory=list)
+    newest: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A finished scan: its account, and its events in order. It lives as long as the `scanning` that gave it."""
+
+    run: Run
+    runs: list[runs.Run]
+    pool: Pool
+    folder: Path
+    ends: dict[Source, int]
+    """The offset after the last line read of each source."""
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
+        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(runs.windows(self.runs))):
+            if path is not None:
+                with pa.memory_map(str(path)) as file:
+                    yield pa.ipc.open_file(file).read_all()
+                path.unlink()
+
+    def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
+        """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
+        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(runs.days(self.runs).items())):
+            if rows:
+                yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
+
+
+class Pool:
+    """Worker processes; or none, where there is too little to do for them."""
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Pool:
+        if self.workers > 1:
+            # Forking is quick and safe while no thread runs; elsewhere a worker starts afresh.
+            method = "fork" if sys.platform == "linux" else "spawn"
+            self._executor = ProcessPoolExecutor(
+                self.workers, mp_context=multiprocessing.get_context(method), initializer=_as_worker
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._executor:
+            self._executor.shutdown(cancel_futures=True)
+
+    def each(self, work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """The work's answers in no certain order, with few jobs on the way at a time."""
+        if not self._executor:
+            yield from map(work, jobs)
+            return
+        going: set[Future[Any]] = set()
+        for job in jobs:
+            going.add(self._executor.submit(work, job))
+            if len(going) >= self.workers * 2:
+                done, going = wait(going, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        while going:
+            done, going = wait(going, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+    def in_turn(self, work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """The work's answers in the order of the jobs, with few jobs on the way at a time."""
+        if not self._executor:
+            yield from map(work, jobs)
+            return
+        going: deque[Future[Any]] = deque()
+        for job in jobs:
+            going.append(self._executor.submit(work, job))
+            if len(going) > self.workers:
+                yield going.popleft().result()
+        while going:
+            yield going.popleft().result()
+
+
+def _as_worker() -> None:
+    # One core a worker; and Ctrl-C is the driver's to handle.
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pa.set_cpu_count(1)
+    keep_freed_memory()
+    pandas_on_demand()
+
+
+@contextmanager
+def scanning(
+    paths: Iterable[str | os.PathLike[str]],
+    options: Options | None = None,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    resume: Callable[[Planned], int | None] | None = None,
+) -> Iterator[Scanned]:
+    """Scans log files; gives their events while the context lasts.
+
+    folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
+    resume: says from which offset each source is to be read, None to leave it out; then an unfinished last line is left
+            for the next time.
+    Raises UsageError for options that cannot be. What is wrong with a file is a problem of the run, never an exception.
+    """
+    options = options or Options()
+    planned, problems = plan([os.fspath(path) for path in paths], options)
+    starts = {p.rank: resume(p) if resume else 0 for p in planned}
+    planned = [p for p in planned if starts[p.rank] is not None]
+    total = sum(max(0, p.source.size - (starts[p.rank] or 0)) for p in planned)
+    workers = options.workers or min(os.cpu_count() or 1, 64)
+    if options.workers is None and total < 4 * options.block_size:
+        workers = 1
+    spill = Path(tempfile.mkdtemp(prefix="logscan-", dir=folder))
+    try:
+        with Pool(workers) as pool:
+            spilled = []
+            jobs = list(_stretches(planned, starts, options, spill))
+            work = partial(_read, block_size=options.block_size, whole_lines=resume is not None)
+            # A pipe is this process's own; everything else any worker can open.
+            piped = map(work, (job for job in jobs if job.planned.source.pipe))
+            for answer in chain(pool.each(work, [job for job in jobs if not job.planned.source.pipe]), piped):
+                spilled.append(answer)
+                if progress:
+                    progress(answer.size, answer.tally.lines, total)
+            found = _settle(pool, spilled, spill)
+            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled))
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def _stretches(
+    planned: list[Planned], starts: Mapping[int, int | None], options: Options, folder: Path
+) -> Iterator[Stretch]:
+    number = 0
+    for p in planned:
+        first = starts[p.rank] or 0
+        for start, end in split(p.source, options.block_size):
+            if first < end:
+                yield Stretch(p, max(start, first), end, folder, number)
+                number += 1
+
+
+def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
+    planned = stretch.planned
+    source = planned.source
+    size = stretch.end - stretch.start if source.splittable else source.size
+    spilled = Spilled(planned.rank, size)
+    parser = _parser(planned.parser)
+    pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=whole_lines)
+    clocked = ((chunk, planned.clock) for chunk in pieces) if source.splittable else winding(planned, pieces)
+    try:
+        for count, (chunk, clock) in enumerate(clocked):
+            name = f"{stretch.number:07d}-{count:05d}"
+            spilled.end = chunk.offset + (chunk.overlong or len(chunk.data))
+            if chunk.overlong:
+                sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
+                spilled.tally += Tally(unread=1, samples=(sample,))
+                continue
+            _spill(_parse(parser, chunk, clock, planned, spilled), planned, stretch.folder / name, spilled)
+    except SourceError as error:
+        spilled.problems.append(error.problem)
+    if problem := too_young(planned, spilled.newest):
+        spilled.problems.append(problem)
+    return spilled
+
+
+_loaded: dict[str, Parser] = {}
+
+
+def _parser(name: str) -> Parser:
+    if name not in _loaded:
+        _loaded.update(plugins.load(plugins.PARSERS, Parser, name)[0])
+    return _loaded[name]
+
+
+def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: Spilled) -> Parsed:
+    block = Block.of(chunk.data, chunk.offset, planned.source.name, clock)
+    try:
+        return parser.parse(block)
+    except Exception as error:
+        if os.environ.get("LOGSCAN_DEBUG"):
+            raise
+        spilled.problems.append(
+            Problem(
+                planned.source.name, f"the {parser.name} parser failed: {error!r}", "please report it", chunk.offset
+            )
+        )
+        samples = tuple(zip(block.offsets[:MAX_SAMPLES].tolist(), block.lines[:MAX_SAMPLES].to_pylist(), strict=True))
+        return Parsed(pa.table({}), pa.table({}), Tally(unread=len(block), samples=samples))
+
+
+def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
+    spilled.tally += parsed.tally
+    if len(parsed.events):
+        spilled.newest = max(spilled.newest, int(runs.micros(parsed.events).max()))
+    spilled.events += len(parsed.events)
+    settled = correlate.settle(parsed.events, parsed.messages)
+    if len(settled.events):
+        run = runs.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
+        if run:
+            spilled.runs.append(run)
+    events = settled.open_events
+    if len(events):
+        events = enrich(events, planned.parser, planned.source.name)
+    kept = [("events", events), ("messages", settled.open_messages)]
+    if any(len(table) for _, table in kept):
+        for kind, table in kept:
+            _write_buckets(correlate.ranked(table, planned.rank), path.with_suffix(f".{kind}"))
+        spilled.open.append(path)
+
+
+def _write_buckets(table: pa.Table, path: Path) -> None:
+    """A file of `BUCKETS` batches, each with the rows of one bucket."""
+    if not len(table):
+        return
+    places = correlate.bucket(table, BUCKETS)
+    order = np.argsort(places, kind="stable")
+    table = table.take(pa.array(order)).combine_chunks()
+    edges = np.searchsorted(places[order], np.arange(BUCKETS + 1))
+    batch = table.to_batches()[0]
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        for i in range(BUCKETS):
+            writer.write_batch(batch.slice(edges[i], edges[i + 1] - edges[i]))
+
+
+def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[runs.Run]:
+    """All runs, those of the open events among them once these are settled."""
+    found = [run for answer in spilled for run in answer.runs]
+    paths = sorted(path for answer in spilled for path in answer.open)
+    if paths:
+        found += filter(None, pool.each(partial(_settle_bucket, paths=paths, folder=folder), range(BUCKETS)))
+    return sorted(found, key=lambda run: run.path)
+
+
+def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | None:
+    tables: dict[str, list[pa.Table]] = {"events": [], "messages": []}
+    for path in paths:
+        for kind, found in tables.items():
+            file = path.with_suffix(f".{kind}")
+            if file.exists():
+                with pa.OSFile(str(file), "rb") as source:
+                    batch = pa.ipc.open_file(source).get_batch(number)
+                if len(batch):
+                    found.append(pa.Table.from_batches([batch]))
+    if not tables["events"]:
+        return None
+    events = concat(tables["events"])
+    messages = concat(tables["messages"]) if tables["messages"] else pa.table({})
+    events = with_domains(correlate.settle_rest(events, messages)).drop_columns(["source_rank"])
+    return runs.write_run(events, folder / f"settled-{number:03d}.run")
+
+
+def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
+    """A window's events as a file, for the driver to map."""
+    number, window = job
+    table = runs.load(window)
+    if not len(table):
+        return None
+    path = folder / f"merged-{number:07d}.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def _write_day(job: tuple[int, list[runs.Window]], folder: Path) -> tuple[int, int]:
+    day, windows = job
+    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := runs.load(w))))
+
+
+def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:
+    return {p.source: max((s.end for s in spilled if s.rank == p.rank), default=0) for p in planned}
+
+
+def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Problem]) -> Run:
+    sources = []
+    for p in planned:
+        mine = [s for s in spilled if s.rank == p.rank]
+        tally = sum((s.tally for s in mine), Tally())
+        size = sum(s.size for s in mine)
+        sources.append(SourceRead(p.source.name, p.parser, p.confidence, size, tally, sum(s.events for s in mine)))
+    for answer in sorted(spilled, key=lambda s: s.rank):
+        problems.extend(answer.problems)
+    return Run(tuple(sources), tuple(dict.fromkeys(problems)))

@@ -1,0 +1,225 @@
+"""Before anything is parsed: which sources there are, which parser reads each, and how its clock runs.
+
+The head of each source is shown to every parser; the surest one reads it. Plain files are sampled for the years of
+their stamps; compressed files and pipes cannot be, so their clock is wound while they are read (`winding`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from logscan import plugins, syslog
+from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment, year_of
+from logscan.parser import Block, Parser
+from logscan.run import Problem
+from logscan.sources import Chunk, Source, SourceError, discover, first_lines
+from logscan.spans import Ints, Spans
+
+SURE_ENOUGH = 0.3
+MANY = 3
+SAMPLE_STEP = 256 << 10
+SAMPLES = 1024
+SAMPLE_READ = 2048
+STAMP = 256
+
+
+class UsageError(Exception):
+    """The reader asked for something that cannot be: a format, a zone."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the reader may say about the logs and the work. None leaves it to logscan."""
+
+    format: str | None = None
+    tz: str | None = None
+    year: int | None = None
+    workers: int | None = None
+    block_size: int = 8 << 20
+
+    def zone(self) -> tzinfo | None:
+        """The zone of stamps that state none; None is this machine's.
+
+        >>> str(Options(tz="Asia/Bangkok").zone())
+        'Asia/Bangkok'
+        """
+        if self.tz is None or self.tz.lower() == "local":
+            return None
+        if self.tz.upper() in ("UTC", "Z"):
+            return UTC
+        try:
+            return ZoneInfo(self.tz)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise UsageError(f"--tz {self.tz}: no such time zone; use a name such as Europe/Berlin or UTC") from error
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A source, its parser, how sure that is (0 to 1), and its clock; `rank` is its place in the order of time."""
+
+    source: Source
+    parser: str
+    confidence: float
+    clock: Clock
+    rank: int = 0
+    first: int = 0
+
+
+def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Problem]]:
+    """The readable sources of some paths in the order of their first lines, and what is wrong with the others.
+
+    Raises UsageError.
+    """
+    parsers, problems = plugins.load(plugins.PARSERS, Parser, options.format)
+    if options.format is not None and options.format not in parsers:
+        known = ", ".join(plugins.names(plugins.PARSERS))
+        raise UsageError(f"--format {options.format}: no such format; there are: {known}")
+    sources, met = discover(paths)
+    problems += met
+    zone = options.zone()
+    found = []
+    strangers = []
+    for source in sources:
+        try:
+            head = first_lines(source)
+        except SourceError as error:
+            problems.append(error.problem)
+            continue
+        if not head:
+            problems.append(Problem(source.name, "is empty", fatal=False))
+            continue
+        clock = clock_of(source, head, zone, options.year)
+        block = Block.of(head, 0, source.name, clock)
+        name, confidence = surest(parsers, block)
+        if options.format is None and confidence < SURE_ENOUGH:
+            strangers.append(source.name)
+            continue
+        found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
+    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
+    found.sort(key=lambda planned: (planned.first, planned.source.name))
+    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], problems
+
+
+def _strangers(names: list[str], paths: list[str], titles: list[str]) -> list[Problem]:
+    """Files that no parser knows: each that was named is a problem; of those that lay in a folder or glob, a note."""
+    met = f"looks like no log that I know ({', '.join(titles)})"
+    problems = [Problem(name, met, "force a format with --format") for name in names if name in paths]
+    beside = [name for name in names if name not in paths]
+    if len(beside) > MANY:
+        shown = ", ".join(beside[:MANY])
+        problems.append(Problem(f"{len(beside)} files", f"look like no log that I know: {shown}, ...", fatal=False))
+    else:
+        problems += [Problem(name, met, fatal=False) for name in beside]
+    return problems
+
+
+def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
+    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1)."""
+    sure = {name: parser.sniff(block) for name, parser in parsers.items()}
+    name = max(sure, key=lambda name: (sure[name], name)) if sure else ""
+    return name, sure.get(name, 0.0)
+
+
+def _first_moment(block: Block) -> int:
+    heads = syslog.read(block).parts
+    return min((int(head.time[0]) for head in heads if len(head.rows)), default=0)
+
+
+def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
+    """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
+    samples = _samples(source, head) if source.splittable else [(0, head)]
+    sampled = _sampled(samples)
+    if not len(sampled.walls):
+        # Lines without a year may still stand between those sampled.
+        return Clock(zone, sampled.moment_offsets, sampled.moments) if len(sampled.moments) else Clock(zone)
+    walls, offsets = (sampled.walls, sampled.offsets) if source.splittable else (sampled.walls[:1], sampled.offsets[:1])
+    # Where stamps with a year follow those without (a change of the syslog's format), they bound these too.
+    after = sampled.moments[sampled.moment_offsets > offsets[-1]]
+    latest = min([latest_moment(source.name, source.modified), *after.tolist()])
+    return Clock(zone, *anchor(walls, offsets, latest, zone, year))
+
+
+def _samples(source: Source, head: bytes) -> Iterator[tuple[int, bytes]]:
+    """Offsets of lines all over a plain file, and the lines."""
+    yield 0, head
+    step = min(SAMPLE_STEP, max(512, source.size // SAMPLES))
+    if source.path is None or source.size <= len(head):
+        # A file that is its own head: each line is a sample.
+        at = 0
+        for line in head.split(b"\n"):
+            yield at, line
+            at += len(line) + 1
+        return
+    with source.path.open("rb", buffering=0) as file:
+        last = -1
+        for place in [*range(step, source.size, step), max(0, source.size - SAMPLE_READ)]:
+            file.seek(place)
+            data = file.read(SAMPLE_READ)
+            lines = data.split(b"\n")
+            # The first piece is the end of a line; of the last stretch all lines count, as the newest is among them.
+            at = place + len(lines[0]) + 1
+            for line in lines[1:-1] if place + SAMPLE_READ >= source.size else lines[1:2]:
+                if at > last:
+                    yield at, line
+                    last = at
+                at += len(line) + 1
+
+
+class _Sampled(NamedTuple):
+    """Stamps and offsets of sampled lines whose stamps lack the year; moments and offsets of those with a zone."""
+
+    walls: Ints
+    offsets: Ints
+    moments: Ints
+    moment_offsets: Ints
+
+
+def _sampled(samples: Iterable[tuple[int, bytes]]) -> _Sampled:
+    lines = sorted((at, line.partition(b"\n")[0][:STAMP]) for at, line in samples)
+    spans, _ = Spans.lines(b"\n".join(line for _, line in lines) + b"\n")
+    times, kind, _ = syslog.stamps(spans)
+    offsets = np.array([at for at, _ in lines], np.int64)
+    without, absolute = kind == syslog.NO_YEAR, kind == syslog.UTC_TIME
+    return _Sampled(times[without], offsets[without], times[absolute], offsets[absolute])
+
+
+def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
+    """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
+    clock = planned.clock
+    walls = offsets = np.empty(0, np.int64)
+    wanted = 0
+    for chunk in chunks:
+        samples = []
+        while wanted < chunk.offset + len(chunk.data):
+            inside = max(0, wanted - chunk.offset)
+            start = chunk.data.rfind(b"\n", 0, inside) + 1 if inside else 0
+            samples.append((chunk.offset + start, chunk.data[start : start + STAMP]))
+            wanted += SAMPLE_STEP
+        more = _sampled(samples)
+        walls, offsets = np.append(walls, more.walls), np.append(offsets, more.offsets)
+        if len(walls):
+            year = year_of(int(walls[0]), int(planned.clock.moments[0]))
+            clock = Clock(clock.zone, *anchor(walls, offsets, 0, clock.zone, year))
+        yield chunk, clock
+
+
+def too_young(planned: Planned, newest: int) -> Problem | None:
+    """The problem of a source whose newest line is younger than the source itself: its first year was guessed wrong."""
+    source = planned.source
+    if source.splittable or not len(planned.clock.offsets) or source.path is None:
+        return None
+    if newest <= latest_moment(source.name, source.modified) + SLACK + int(time.daylight) * 3600 * SECOND:
+        return None
+    return Problem(
+        source.name,
+        "its stamps have no year and span more than one, so the years are a guess",
+        "say the year of its first line with --year",
+        fatal=False,
+    )

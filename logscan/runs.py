@@ -1,0 +1,134 @@
+"""Sorted runs of events on disk, and their merge: how a log of any length is put in order in bounded memory.
+
+Each stretch of log that a worker parsed becomes a run: a file of Arrow batches in the order of time. Reading them back
+goes through time window by window; of each run only the batches that reach into the window are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from logscan.columns import concat
+from logscan.schema import EVENTS
+
+BATCH = 8_192
+WINDOW = 131_072
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A file of batches in the order of time. first, last: their times in microseconds; rows: their lengths."""
+
+    path: Path
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Times from `start` up to, not including, `end`, and the (run, batch) pairs that reach into them."""
+
+    start: int
+    end: int
+    batches: tuple[tuple[Path, int], ...]
+
+
+def write_run(events: pa.Table, path: Path) -> Run | None:
+    """Writes events as a run; None where there are none."""
+    if not len(events):
+        return None
+    events = in_order(events)
+    times = micros(events)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, events.schema) as writer:
+        writer.write_table(events.combine_chunks(), max_chunksize=BATCH)
+    starts = range(0, len(events), BATCH)
+    return Run(
+        path,
+        tuple(int(times[i]) for i in starts),
+        tuple(int(times[min(i + BATCH, len(times)) - 1]) for i in starts),
+        tuple(min(BATCH, len(times) - i) for i in starts),
+    )
+
+
+def micros(events: pa.Table) -> Ints:
+    """Times of events, microseconds since 1970."""
+    return np.asarray(events["time"].to_numpy().astype("M8[us]").astype(np.int64))
+
+
+def in_order(events: pa.Table) -> pa.Table:
+    """Events by time, then source, then offset; equal ones (a repeated line) keep their order."""
+    events = events.combine_chunks()
+    times, offsets = micros(events), events["offset"].to_numpy()
+    source = events["source"].combine_chunks()
+    source = source.chunk(0) if isinstance(source, pa.ChunkedArray) and source.num_chunks else source
+    names = source.dictionary.to_pylist()
+    rank = np.argsort(np.argsort(np.array(names, object))) if len(names) > 1 else np.zeros(max(len(names), 1), np.int64)
+    ranks = rank[source.indices.to_numpy()]
+    step, same = np.diff(times), np.diff(ranks) == 0
+    if ((step > 0) | ((step == 0) & ((np.diff(ranks) > 0) | (same & (np.diff(offsets) >= 0))))).all():
+        return events
+    return events.take(pa.array(np.lexsort((offsets, ranks, times))))
+
+
+def windows(runs: list[Run], size: int = WINDOW) -> list[Window]:
+    """Windows that cover all runs in the order of time, of about `size` rows each."""
+    batches = sorted(
+        (first, last, rows, run.path, i)
+        for run in runs
+        for i, (first, last, rows) in enumerate(zip(run.first, run.last, run.rows, strict=True))
+    )
+    if not batches:
+        return []
+    edges, rows = [batches[0][0]], 0
+    for first, _, count, _, _ in batches:
+        if rows >= size and first > edges[-1]:
+            edges.append(first)
+            rows = 0
+        rows += count
+    edges.append(max(last for _, last, _, _, _ in batches) + 1)
+    found = []
+    going: list[tuple[int, Path, int]] = []
+    place = 0
+    for start, end in pairwise(edges):
+        going = [g for g in going if g[0] >= start]
+        while place < len(batches) and batches[place][0] < end:
+            _, last, _, path, i = batches[place]
+            going.append((last, path, i))
+            place += 1
+        found.append(Window(start, end, tuple(sorted((path, i) for _, path, i in going))))
+    return found
+
+
+def load(window: Window) -> pa.Table:
+    """The events of a window, in order."""
+    tables = []
+    opened: Path | None = None
+    for path, i in window.batches:
+        if path != opened:
+            reader, opened = pa.ipc.open_file(pa.OSFile(str(path), "rb")), path
+        table = pa.Table.from_batches([reader.get_batch(i)])
+        times = micros(table)
+        low, high = np.searchsorted(times, (window.start, window.end))
+        tables.append(table.slice(low, high - low))
+    tables = [table for table in tables if len(table)]
+    return in_order(concat(tables)).replace_schema_metadata(EVENTS.metadata) if tables else EVENTS.empty_table()
+
+
+def days(runs: list[Run]) -> dict[int, list[Window]]:
+    """Windows by UTC day (days since 1970), none of which crosses midnight."""
+    day = 86_400_000_000
+    found: dict[int, list[Window]] = {}
+    for window in windows(runs):
+        for number in range(window.start // day, (window.end - 1) // day + 1):
+            start, end = max(window.start, number * day), min(window.end, (number + 1) * day)
+            found.setdefault(number, []).append(Window(start, end, window.batches))
+    return found

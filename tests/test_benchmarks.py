@@ -1,0 +1,140 @@
+"""The benchmarks' own arithmetic: a benchmark that cannot fail measures nothing."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from logscan.schema import EVENTS
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def load(name: str) -> ModuleType:
+        return __import__(name)
+
+    return load
+
+
+def test_counts_and_their_differences(script: Any) -> None:
+    speed = script("speed")
+    late = datetime(2026, 10, 1, 23, 59, 59, tzinfo=UTC)
+    events = pa.Table.from_pylist(
+        [
+            {"time": late, "action": "bounced", "code": 541, "enhanced": "5.0.0", "recipient_domain": "gmx.de"},
+            {"time": late, "action": "delivered", "code": 250, "enhanced": "2.0.0", "recipient_domain": "gmx.de"},
+            {"time": late, "action": "rejected", "code": None, "enhanced": None, "recipient_domain": "qq.com"},
+        ],
+        schema=EVENTS,
+    )
+    truth = {
+        "events": {"bounced|541|5.0.0": 1, "delivered|250|2.0.0": 1, "rejected||": 1},
+        "domain_failures": {"gmx.de": 1},
+        "day_failures": {"2026-10-01": 1},
+    }
+    assert speed.counts(events) == truth
+    assert speed.differences(truth, speed.counts(events)) == []
+    assert speed.differences(truth, speed.counts(events.slice(1))) == [
+        "events bounced|541|5.0.0: 1 in the log, 0 found",
+        "domain_failures gmx.de: 1 in the log, 0 found",
+        "day_failures 2026-10-01: 1 in the log, 0 found",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "missed"),
+    [
+        pytest.param({}, [], id="at the targets"),
+        pytest.param({"exact": 994}, ["x.log: recall"], id="recall"),
+        pytest.param({"false_events": 6}, ["x.log: false share"], id="false"),
+        pytest.param({"unread": 2}, ["x.log: lines understood"], id="understood"),
+    ],
+)
+def test_accuracy_targets(script: Any, changed: dict[str, int], missed: list[str]) -> None:
+    figures = {
+        "exact": 995,
+        "recoverable": 1000,
+        "false_events": 5,
+        "events_with_code": 1000,
+        "lines": 1000,
+        "unread": 1,
+    }
+    figures |= changed
+    assert [t.what for t in script("accuracy").targets("x.log", figures, figures) if not t.met] == missed
+
+
+def test_a_missed_target_is_the_exit_code(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = script("rig")
+    assert rig.verdict([rig.Target("recall", 1, ">=", 0.995)]) == 0
+    assert rig.verdict([rig.Target("recall", 1, ">=", 0.995), rig.Target("memory", 701, "<=", 700)]) == 1
+    assert capsys.readouterr().out.endswith("MISSED  memory: 701 (target <= 700)\n")
+
+
+def test_what_is_missing_is_named(script: Any, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"genlog\.py is missing: say by --shared"):
+        script("rig").make_log(tmp_path, 1, tmp_path / "log")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "speed"])
+def test_examples_in_docstrings(script: Any, name: str) -> None:
+    done = doctest.testmod(script(name))
+    assert done.attempted
+    assert not done.failed
+
+
+def test_share_of_fields(script: Any) -> None:
+    scored = {"code": 9, "code_n": 10, "status": 30, "status_n": 30, "line": 0, "line_n": 30}
+    assert script("accuracy").share_of_fields(scored) == 39 / 40
+
+
+def test_cases_are_answered_in_their_words(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import logscan
+
+    rows = [
+        {
+            "direction": "outbound",
+            "action": "bounced",
+            "code": 550,
+            "remote_ip": "192.0.2.1",
+            "recipient": "a@b.example",
+        },
+        {"direction": "inbound", "action": "rejected", "code": 554, "remote_ip": "192.0.2.2"},
+    ]
+    monkeypatch.setattr(logscan, "scan_lines", lambda _lines: pa.Table.from_pylist(rows, schema=EVENTS), raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"id": "x", "kind": "log", "lines": ["..."]}) + "\n"))
+    script("log_cases").main()
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["id"] == "x"
+    told = [{name: value for name, value in event.items() if value is not None} for event in answer["events"]]
+    assert told == [
+        {"code": 550, "recipient": "a@b.example", "status": "bounced", "relay_ip": "192.0.2.1"},
+        {"code": 554, "status": "rejected", "client_ip": "192.0.2.2"},
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_of_children_counts(script: Any) -> None:
+    scale = script("scale")
+    child = "x = bytearray(60_000_000); x[::4096] = b'1' * len(x[::4096]); import time; time.sleep(0.3)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    assert 60e6 < scale.peak_memory([sys.executable, "-c", parent]) < 200e6
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert process.pid in scale.family(os.getpid())
+        process.communicate(b"\n")
