@@ -25,7 +25,7 @@ def answer(asked: Asked) -> Answer:
         Chart("bars", x="cause", y="refusals"),
         shown=("cause", "reply_code", "refusals", "since", "last"),
         below=("meaning", "sample"),
-        brief=("cause", "reply_code", "refusals", "meaning"),
+        brief=("cause", "reply_code", "refusals"),
     )
 
 
