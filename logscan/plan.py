@@ -183,7 +183,7 @@ class _Sampled(NamedTuple):
 
 def _sampled(samples: Iterable[tuple[int, bytes]]) -> _Sampled:
     lines = sorted((at, line.partition(b"\n")[0][:STAMP]) for at, line in samples)
-    spans, _ = Spans.lines(b"\n".join(line for _, line in lines) + b"\n")
+    spans, _ = Spans.lines(b"".join(line + b"\n" for _, line in lines))
     times, kind, _ = syslog.stamps(spans)
     offsets = np.array([at for at, _ in lines], np.int64)
     without, absolute = kind == syslog.NO_YEAR, kind == syslog.UTC_TIME
