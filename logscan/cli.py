@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -86,8 +87,10 @@ def report(
         list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")
     ] = None,
     cause: Annotated[list[str] | None, typer.Option(help="Cause, e.g. blocklisted.")] = None,
-    by: Annotated[By, typer.Option(help="Steps of the trend.")] = By.day,
-    top: Annotated[int, typer.Option(min=1, max=1000, help="Rows of each table.")] = 10,
+    by: Annotated[By | None, typer.Option(help="Steps of the trend. Default: as fits the time span.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Rows of each table. Default: as fits the place.")
+    ] = None,
     format: Format = None,
     tz: Tz = None,
     year: Year = None,
@@ -104,7 +107,7 @@ def report(
             _progress() as progress,
             opened(paths or [], store, wanted, _options(format, tz, year, workers), progress) as (events, run),
         ):
-            findings = gather(events, run, top=top, by=by.value)
+            findings = gather(events, run, top=top, by=by.value if by else None)
             progress.finish()
             _print(screen(findings))
             if output:
@@ -224,6 +227,9 @@ def _say(text: str) -> None:
 def _print(shown: Any) -> None:
     from rich.console import Console
 
+    # A terminal that lacks a letter, as with LANG=C, gets it written out, and no traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False)
     # A pipe or a file has no width: 80 columns then, as mail and cron show it.
     with suppress(SystemExit):  # rich's answer to a reader that went away; files are written all the same

@@ -131,7 +131,9 @@ def _stacks(axes: Axes, drawn: Drawn) -> None:
         below = top
     shown = range(0, count, -(-count // TICKS))
     axes.set_xticks(shown, [_two_lines(drawn.labels[i]) for i in shown])
-    axes.set_xlim(-0.6, count - 0.4)
+    # A few columns stay columns, and do not become walls.
+    middle, half = (count - 1) / 2, max(count, TICKS) / 2 + 0.1
+    axes.set_xlim(middle - half, middle + half)
     axes.set_ylim(0, 1.05 * max(below.max(), 1))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from logscan import plugins
 from logscan.counts import (
     DELIVERED,
     FAILURES,
@@ -23,7 +23,6 @@ from logscan.counts import (
     rollup,
     total,
 )
-from logscan.publish.discover import BrokenReportError, load_all, offered, package_of, said
 from logscan.publish.series import numbers
 from logscan.publish.text import counted, heading, is_number, percent, safe
 from logscan.report import TOP, Answer, Asked, Report
@@ -133,28 +132,20 @@ def gather(
     'The only delivery failed: policy at a.example.'
     """
     asked = Asked(events, top or TOP, by)
+    reports, problems = plugins.load(plugins.REPORTS, Report)
+    packages = plugins.packages(plugins.REPORTS)
     findings: list[Finding] = []
-    problems: list[Problem] = []
-    for entry, report in load_all(offered()):
-        if isinstance(report, Problem):
-            problems.append(report)
-            continue
+    for report in sorted(reports.values(), key=lambda report: (report.place, report.name)):
+        package = packages[report.name]
         try:
-            findings.append(Finding(report, package_of(entry), _answer(entry, report, asked)))
-        except BrokenReportError as error:
-            problems.append(error.problem)
+            answer = report.answer(asked)
+            _check(answer)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's report must not end the run
+            met = f"failed: {plugins.said(error)}"
+            problems.append(plugins.broken(plugins.REPORTS, report.name, package, met))
+        else:
+            findings.append(Finding(report, package, answer))
     return Findings(run, _summary(asked), tuple(findings), run.problems + tuple(problems), asked.failures, top)
-
-
-def _answer(entry: EntryPoint, report: Report, asked: Asked) -> Answer:
-    """The report's answer. Raises `BrokenReportError` when it fails, or gives what cannot be shown."""
-    try:
-        answer = report.answer(asked)
-        _check(answer)
-    except (Exception, SystemExit) as error:
-        # It is other people's code that runs here.
-        raise BrokenReportError(entry.name, package_of(entry), f"failed: {said(error)}") from error
-    return answer
 
 
 def _check(answer: Answer) -> None:

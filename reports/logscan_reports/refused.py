@@ -21,11 +21,11 @@ def answer(asked: Asked) -> Answer:
     table = table.append_column("reply_code", spoken(table))
     return Answer(
         table,
-        "Mail and clients that we refused, by what was wrong and the code that we answered with; no failures of ours.",
+        "Mail and clients that we refused, by what was wrong and the code of our answer; not among the failures above.",
         Chart("bars", x="cause", y="refusals"),
         shown=("cause", "reply_code", "refusals", "since", "last"),
         below=("meaning", "sample"),
-        brief=("cause", "reply_code", "refusals", "meaning"),
+        brief=("cause", "reply_code", "refusals"),
     )
 
 

@@ -70,7 +70,9 @@ def sticks_out(made: str, width: int, folder: Path) -> tuple[int, int]:
     """Width of the window, and how far the page reaches beyond what is seen of it, in pixels."""
     # The page's own policy would keep our measuring script from running, as it should.
     page = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", made)
-    tell = "const root = document.documentElement; parent.postMessage(innerWidth + ' ' + (root.scrollWidth - root.clientWidth), '*')"
+    tell = (
+        "const e = document.documentElement; parent.postMessage(`${innerWidth} ${e.scrollWidth - e.clientWidth}`, '*')"
+    )
     inner = folder / "page.html"
     inner.write_text(page.replace("</body>", f"<script>{tell}</script></body>"), encoding="utf-8")
     outer = folder / "frame.html"

