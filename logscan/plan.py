@@ -136,8 +136,7 @@ def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None)
     walls, offsets, moments = _years_missing(_samples(source, head))
     latest = min([latest_moment(source.name, source.modified), *moments])
     if not walls:
-        # Of a plain file, lines without a year may still stand between those sampled: near its end then.
-        return Clock(zone, np.zeros(1, np.int64), np.array([latest])) if source.splittable else Clock(zone)
+        return Clock(zone, latest=latest)  # lines without a year may still stand between those sampled
     return Clock(zone, *anchor(walls, offsets, latest, zone, year))
 
 
