@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,6 @@ Bools = npt.NDArray[np.bool_]
 # What is looked at of a reply, in characters: RFC 5321 has lines of 512, Postfix logs 2,000, Exim some 1,000.
 # What a hostile server writes beyond costs no time.
 MAX_LENGTH = 4096
-_UNJUDGED = -2
 
 CLASSES = ("none", "2xx", "3xx", "4xx", "5xx")
 
@@ -183,47 +181,29 @@ class Words:
         return self.values.take(pa.array(self.index, mask=self.index < 0))
 
 
-# A log says the same again and again, and each pass of the rules costs 30 ms, whatever there is to judge.
-_judged: dict[tuple[Any, ...], int] = {}
-MEMORY = 4096
-"""How many cases are remembered."""
-
-
 def _judge(code: Ints, text: Words, enhanced: Words, stage: Words, action: Words) -> Ints:
-    """The number of the first rule that holds for each row, -1 where none; each distinct case is judged once."""
+    """The number of the first rule that holds for each row; each distinct case is judged once."""
     first, of_case = _distinct_rows(code, text.index, enhanced.index, stage.index, action.index)
-    columns = [words[first].to_arrow() for words in (text, enhanced, stage, action)]
-    cases = list(zip(code[first].tolist(), *(column.to_pylist() for column in columns), strict=True))
-    verdict = np.array([_judged.get(case, _UNJUDGED) for case in cases], np.int64)
-    new = np.flatnonzero(verdict == _UNJUDGED)
-    if len(new):
-        verdict[new] = _first_rules(code[first][new], *(column.take(pa.array(new)) for column in columns))
-        if len(_judged) + len(new) > MEMORY:
-            _judged.clear()
-        _judged.update((cases[row], int(verdict[row])) for row in new[:MEMORY].tolist())
-    return verdict[of_case]
-
-
-def _first_rules(
-    code: Ints, text: pa.StringArray, enhanced: pa.StringArray, stage: pa.StringArray, action: pa.StringArray
-) -> Ints:
-    verdict = np.full(len(code), -1, np.int64)
-    left = np.arange(len(code))
+    code = code[first]
+    columns = [(words[first].to_arrow(), name) for words, name in ((stage, "stage"), (action, "action"))]
+    patterns = [(words[first].to_arrow(), name) for words, name in ((enhanced, "enhanced"), (text, "text"))]
+    verdict = np.full(len(first), -1, np.int64)
+    left = np.arange(len(first))
     for number, rule in enumerate(catalogue.rules()):
         held = left
         if rule.code:
             held = held[np.isin(code[held], rule.code)]
-        for column, allowed in ((stage, rule.stage), (action, rule.action)):
-            if allowed:
+        for column, condition in columns:
+            if allowed := getattr(rule, condition):
                 held = held[_true(pc.is_in(column.take(pa.array(held)), pa.array(allowed)))]
-        for column, pattern in ((enhanced, rule.enhanced), (text, rule.text)):
-            if pattern and len(held):
+        for column, condition in patterns:
+            if (pattern := getattr(rule, condition)) and len(held):
                 held = held[_true(pc.match_substring_regex(column.take(pa.array(held)), pattern, ignore_case=True))]
         verdict[held] = number
         left = left[verdict[left] < 0]
         if not len(left):
             break
-    return verdict
+    return verdict[of_case]
 
 
 def _distinct_rows(*columns: Ints) -> tuple[Ints, Ints]:

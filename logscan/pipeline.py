@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from logscan import correlate, plugins, runs
+from logscan.classify import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
 from logscan.lean import pandas_on_demand
@@ -324,7 +325,7 @@ def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | N
 def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = runs.load(window)
+    table = _judged(window)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -335,7 +336,12 @@ def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
 
 def _write_day(job: tuple[int, list[runs.Window]], folder: Path) -> tuple[int, int]:
     day, windows = job
-    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := runs.load(w))))
+    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := _judged(w))))
+
+
+def _judged(window: runs.Window) -> pa.Table:
+    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
+    return classify(runs.load(window))
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:
