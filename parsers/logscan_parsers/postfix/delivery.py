@@ -101,6 +101,11 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
     hits = np.zeros(len(rest), bool)
     for literal in _ATTEMPTS:
         hits |= lines.body.take(rest).startswith(literal)
+    if hits.any():
+        rest = rest[hits]
+        some = bodies(lines, rest)
+        said = np.logical_or.reduce([some.has(words) for words in _SAID])
+        hits = said | ~some.startswith(b"host ")
     rows = np.sort(np.concatenate((rest[hits], alone, tls)))
     if len(rows):
         yield _attempts(lines, rows), rows, True
@@ -225,7 +230,7 @@ def _words(text: Spans) -> tuple[dict[str, pa.Array], Ints]:
     quoted = Spans(bare.buffer, np.where(said, said_end, bare.start), bare.end)
     # Postfix ends with it. A line that was cut does not, but its reply may hold the same words.
     in_reply = quoted.rfind(b" (in reply to ")
-    has_stage = said & (in_reply >= 0) & bare.endswith(b" command)")
+    has_stage = said & (in_reply >= 0) & (bare.endswith(b" command)") | bare.endswith(b" command"))
     command = Spans(bare.buffer, np.where(has_stage, in_reply + len(b" (in reply to "), bare.start), bare.end)
     command = command.until_last(b" command").where(has_stage)
     quoted = Spans(quoted.buffer, quoted.start, np.where(has_stage, in_reply, quoted.end))

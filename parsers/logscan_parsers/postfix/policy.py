@@ -71,6 +71,7 @@ _ENDING = re.compile(rf"{_TAIL}$")
 _GROUPS = ("verb", "stage", "client", "text", "from", "to", "helo")
 # `; from=<` twice in one line: a client's words imitate the line's end, and the true end has to be told from them.
 _TWICE = r"; (?:from|to|proto)=.*; (?:from|to|proto)="
+_LONGEST = 4096  # Postfix cuts at 2000 bytes; trying every place of a longer line would take too long
 _HELO_TEXT = re.compile(r"<(.*)>: Helo command rejected")
 # The end of a header check's line, strictly: here `smtpd` has made the HELO name harmless before (NEUTER_CHARACTERS).
 _STRICT_PATH = r'(?:"(?:[^"\\]|\\.)*"@[^">]*|[^">]*)'
@@ -173,7 +174,11 @@ def _unforged(
 ) -> dict[str, pa.StringArray]:
     """The columns with the lines that hold their own ending twice cut where the server's words really end."""
     lines = text.take(pa.array(rows)).to_pylist()
-    cuts = {row: found for row, line in zip(rows.tolist(), lines, strict=True) if (found := end(line))}
+    cuts = {
+        row: found
+        for row, line in zip(rows.tolist(), lines, strict=True)
+        if len(line) <= _LONGEST and (found := end(line))
+    }
     if not cuts:
         return columns
     mask = np.zeros(len(text), bool)
@@ -197,23 +202,32 @@ def _session_end(line: str) -> dict[str, str | None] | None:
     {'text': '504 <; to=y>: Helo command rejected: no', 'from': None, 'to': None, 'helo': '; to=y'}
     """
     begin = line.index(": ", line.index(": ") + 2) + 2
-    ends = [
-        {"text": line[begin : at.start()]} | {name: end[name] for name in ("from", "to", "helo")}
-        for at in _START.finditer(line, begin)
-        if (end := _ENDING.match(line, at.end()))
-    ]
-    quoting = (end for end in ends if (quoted := _HELO_TEXT.search(end["text"])) and quoted[1] == (end["helo"] or ""))
-    return next(quoting, None) or next((end for end in ends if _agrees(end["text"], end["helo"])), None)
+    helo_refused = ": Helo command rejected" in line
+    first: dict[str, str | None] | None = None
+    for at in _START.finditer(line, begin):
+        end = _ENDING.match(line, at.end())
+        said = line[begin : at.start()]
+        if not end or not _agrees(said, end["helo"]):
+            continue
+        first = first or {"text": said, **{name: end[name] for name in ("from", "to", "helo")}}
+        if not helo_refused:
+            break
+        if _HELO_TEXT.search(said):
+            return {"text": said, **{name: end[name] for name in ("from", "to", "helo")}}
+    return first
 
 
 def _content_end(line: str) -> dict[str, str | None] | None:
     """The end of a header check's line: the last that does not lie within another's addresses."""
-    found, at = None, line.find(" from ")
+    found: dict[str, str | None] | None = None
+    at = line.find(" from ")
     while at >= 0:
         end = _CONTENT_END.match(line, at)
         if end:
             found = {name: end[name] for name in ("client", "text", "from", "to", "helo")}
-        at = line.find(" from ", end.start("text") if end else at + 1) if not end or end["text"] else -1
+            if not end["text"]:
+                break
+        at = line.find(" from ", end.start("text") if end else at + 1)
     return found
 
 
