@@ -48,9 +48,9 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
     """
     if not len(events):
         return _only_open(events, messages)
-    named = (
-        events["queue_id"].is_valid().to_numpy() if "queue_id" in events.column_names else np.zeros(len(events), bool)
-    )
+    if "queue_id" not in events.column_names:
+        events = put(events, "queue_id", pa.nulls(len(events), pa.string()))
+    named = events["queue_id"].is_valid().to_numpy()
     if not len(messages):
         mask = pa.array(named)
         return Settled(events.filter(pc.invert(mask)), events.filter(mask), messages)

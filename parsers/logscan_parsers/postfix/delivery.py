@@ -101,6 +101,11 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
     hits = np.zeros(len(rest), bool)
     for literal in _ATTEMPTS:
         hits |= lines.body.take(rest).startswith(literal)
+    if hits.any():
+        rest = rest[hits]
+        some = bodies(lines, rest)
+        said = np.logical_or.reduce([some.has(words) for words in _SAID])
+        hits = said | ~some.startswith(b"host ")
     rows = np.sort(np.concatenate((rest[hits], alone, tls)))
     if len(rows):
         yield _attempts(lines, rows), rows, True
@@ -109,9 +114,13 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
 def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
     body = bodies(lines, rows)
     recipient, tail = path(body.skip(len(b"to=<")))
+    aliased = tail.startswith(b", orig_to=<")
+    if aliased.any():
+        _, rest = path(tail.where(aliased).skip(len(b", orig_to=<")))
+        tail = rest.where(aliased).or_else(tail)
     status_tail = tail.after(b", status=")
-    # A line cut before its status says nothing of an outcome; it stays unread.
-    whole = status_tail.present
+    # A line cut before its status is whole says nothing of an outcome; it stays unread.
+    whole = status_tail.has(b" (")
     if not whole.all():
         rows, recipient, tail, status_tail = (
             rows[whole],
@@ -219,8 +228,9 @@ def _words(text: Spans) -> tuple[dict[str, pa.Array], Ints]:
     said = said_end < none
     # What another daemon's words were, error(8) repeats: then a reply may start right here.
     quoted = Spans(bare.buffer, np.where(said, said_end, bare.start), bare.end)
+    # Postfix ends with it. A line that was cut does not, but its reply may hold the same words.
     in_reply = quoted.rfind(b" (in reply to ")
-    has_stage = said & (in_reply >= 0)
+    has_stage = said & (in_reply >= 0) & (bare.endswith(b" command)") | bare.endswith(b" command"))
     command = Spans(bare.buffer, np.where(has_stage, in_reply + len(b" (in reply to "), bare.start), bare.end)
     command = command.until_last(b" command").where(has_stage)
     quoted = Spans(quoted.buffer, quoted.start, np.where(has_stage, in_reply, quoted.end))

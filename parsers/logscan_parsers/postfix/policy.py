@@ -12,7 +12,7 @@ Sources: smtpd/smtpd_check.c (log_whatsup), cleanup/cleanup_message.c, cleanup/c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -65,13 +65,20 @@ _SESSION = (
 )
 _CONTENT = (
     r"^(?P<verb>[a-z][a-z_-]*): (?P<stage>(?:mime-|nested-)?header|body) (?P<what>.*?) from (?P<client>[^ ;]+)"
-    rf"; {_TAIL}: (?P<text>.*)$"
+    rf"; {_TAIL}(?:: (?P<text>.*))?$"
 )
 _ENDING = re.compile(rf"{_TAIL}$")
 _GROUPS = ("verb", "stage", "client", "text", "from", "to", "helo")
 # `; from=<` twice in one line: a client's words imitate the line's end, and the true end has to be told from them.
 _TWICE = r"; (?:from|to|proto)=.*; (?:from|to|proto)="
+_LONGEST = 4096  # Postfix cuts at 2000 bytes; trying every place of a longer line would take too long
 _HELO_TEXT = re.compile(r"<(.*)>: Helo command rejected")
+# The end of a header check's line, strictly: here `smtpd` has made the HELO name harmless before (NEUTER_CHARACTERS).
+_STRICT_PATH = r'(?:"(?:[^"\\]|\\.)*"@[^">]*|[^">]*)'
+_CONTENT_END = re.compile(
+    rf" from (?P<client>[^ ;]+); from=<(?P<from>{_STRICT_PATH})>(?: to=<(?P<to>{_STRICT_PATH})>)?"
+    r"(?: proto=[^ ]+)?(?: helo=<(?P<helo>[^<>]*)>)?(?:: (?P<text>.*))?$"
+)
 
 
 def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
@@ -107,8 +114,8 @@ def _events(lines: Lines, rows: Ints, text: pa.StringArray, pattern: str) -> Ite
     columns = {name: cut.field(name).filter(mask) for name in _GROUPS}
     kept = text.filter(mask)
     forged = np.flatnonzero(pc.match_substring_regex(kept, _TWICE).to_numpy(zero_copy_only=False))
-    if len(forged) and pattern is _SESSION:
-        columns = _unforged(columns, kept, forged)
+    if len(forged):
+        columns = _unforged(columns, kept, forged, _session_end if pattern is _SESSION else _content_end)
 
     client_host, client_ip = peer(Spans.of(columns["client"]))
     replies = reply.cut(Spans.of(columns["text"]))
@@ -155,33 +162,73 @@ def _action(verb: str | None) -> str | None:
 
 def _sender(sender: pa.StringArray, text: pa.StringArray) -> pa.StringArray:
     """`from=<>` is the null reverse-path; a line without `from=` says nothing of the sender."""
-    stated = pc.match_substring(text, "from=<")
+    stated = pc.match_substring(text, "; from=<>")
     return pc.if_else(pc.equal(sender, ""), pc.if_else(stated, "<>", None), sender)
 
 
-def _unforged(columns: dict[str, pa.StringArray], text: pa.StringArray, rows: Ints) -> dict[str, pa.StringArray]:
+def _unforged(
+    columns: dict[str, pa.StringArray],
+    text: pa.StringArray,
+    rows: Ints,
+    end: Callable[[str], dict[str, str | None] | None],
+) -> dict[str, pa.StringArray]:
     """The columns with the lines that hold their own ending twice cut where the server's words really end."""
-    start = re.compile(r"; (?=(?:from|to|proto)=)")
-    cuts = {}
-    for row, line in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
-        before = line.index(columns["text"][row].as_py())
-        for place in start.finditer(line, before):
-            said, ending = line[before : place.start()], _ENDING.match(line, place.end())
-            if ending and _agrees(said, ending["helo"]):
-                cuts[row] = {"text": said, "from": ending["from"], "to": ending["to"], "helo": ending["helo"]}
-                break
+    lines = text.take(pa.array(rows)).to_pylist()
+    cuts = {
+        row: found
+        for row, line in zip(rows.tolist(), lines, strict=True)
+        if len(line) <= _LONGEST and (found := end(line))
+    }
     if not cuts:
         return columns
     mask = np.zeros(len(text), bool)
     mask[list(cuts)] = True
-    return {
+    names = next(iter(cuts.values()))
+    return columns | {
         name: pc.replace_with_mask(
-            column, pa.array(mask), pa.array([cuts[r][name] or "" for r in sorted(cuts)], pa.string())
+            columns[name], pa.array(mask), pa.array([c[name] for c in cuts.values()], pa.string())
         )
-        if name in ("text", "from", "to", "helo")
-        else column
-        for name, column in columns.items()
+        for name in names
     }
+
+
+_START = re.compile(r"; (?=(?:from|to|proto)=)")
+
+
+def _session_end(line: str) -> dict[str, str | None] | None:
+    """The end of a session's line: where the HELO name that the words quote is the whole of helo=, else the first.
+
+    >>> _session_end("reject: EHLO from h[::1]: 504 <; to=y>: Helo command rejected: no; proto=SMTP helo=<; to=y>")
+    {'text': '504 <; to=y>: Helo command rejected: no', 'from': None, 'to': None, 'helo': '; to=y'}
+    """
+    begin = line.index(": ", line.index(": ") + 2) + 2
+    helo_refused = ": Helo command rejected" in line
+    first: dict[str, str | None] | None = None
+    for at in _START.finditer(line, begin):
+        end = _ENDING.match(line, at.end())
+        said = line[begin : at.start()]
+        if not end or not _agrees(said, end["helo"]):
+            continue
+        first = first or {"text": said, **{name: end[name] for name in ("from", "to", "helo")}}
+        if not helo_refused:
+            break
+        if _HELO_TEXT.search(said):
+            return {"text": said, **{name: end[name] for name in ("from", "to", "helo")}}
+    return first
+
+
+def _content_end(line: str) -> dict[str, str | None] | None:
+    """The end of a header check's line: the last that does not lie within another's addresses."""
+    found: dict[str, str | None] | None = None
+    at = line.find(" from ")
+    while at >= 0:
+        end = _CONTENT_END.match(line, at)
+        if end:
+            found = {name: end[name] for name in ("client", "text", "from", "to", "helo")}
+            if not end["text"]:
+                break
+        at = line.find(" from ", end.start("text") if end else at + 1)
+    return found
 
 
 def _agrees(said: str, helo: str | None) -> bool:
