@@ -22,7 +22,8 @@ from logscan.run import Run
 from logscan.schema import EVENTS
 from logscan.store import Store
 
-_LAST = re.compile(r"(\d+)\s*([wdhm])")
+# Of five digits at most: two thousand years.
+_LAST = re.compile(r"([0-9]{1,5})\s*([wdhm])")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -64,14 +65,14 @@ class Wanted:
         return whole
 
     def _moment(self, option: str, text: str) -> datetime:
+        zone = Options(tz=self.tz).zone()
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError(f"{option} {text}: not a time; write 2026-11-23 or 2026-11-23T08:00") from None
-        if moment.tzinfo:
+            if zone and not moment.tzinfo:
+                moment = moment.replace(tzinfo=zone)
             return moment.astimezone(UTC)
-        zone = Options(tz=self.tz).zone()
-        return (moment.replace(tzinfo=zone) if zone else moment.astimezone()).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):  # the last two: beyond the calendar, which Windows ends at 1970
+            raise UsageError(f"{option} {text}: not a time; write 2026-11-23 or 2026-11-23T08:00") from None
 
 
 def _span(text: str) -> timedelta:
@@ -98,11 +99,11 @@ def _domain(name: str) -> ds.Expression:
 
 
 def _code(code: str) -> ds.Expression:
-    if re.fullmatch(r"\d{3}", code):
+    if re.fullmatch(r"[0-9]{3}", code):
         return pc.field("code") == int(code)
     if re.fullmatch(r"[2-5][xX]{2}", code):
         return _text("code_class") == code.lower()
-    if re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", code):
+    if re.fullmatch(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", code):
         return _text("enhanced") == code
     raise UsageError(f"--code {code}: write a reply code (550), a class (5xx) or an enhanced code (5.7.1)")
 

@@ -101,8 +101,10 @@ def report(
     """Show what failed, for whom, why, and what to do; from log files or from a store."""
     with _told():
         from logscan.asked import Wanted, opened
-        from logscan.publish import gather, screen, write
+        from logscan.publish import check_path, gather, screen, write
 
+        if output:
+            check_path(output)
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
         with (
             _progress() as progress,

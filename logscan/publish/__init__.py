@@ -5,9 +5,9 @@ console.print(screen(findings))         # read in ten seconds
 write(findings, Path("report.html"), events)
 """
 
-from logscan.publish.files import write
+from logscan.publish.files import check_path, write
 from logscan.publish.findings import Finding, Findings, Summary, gather
 from logscan.publish.screen import screen
 from logscan.publish.text import safe
 
-__all__ = ["Finding", "Findings", "Summary", "gather", "safe", "screen", "write"]
+__all__ = ["Finding", "Findings", "Summary", "check_path", "gather", "safe", "screen", "write"]

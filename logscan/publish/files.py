@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 
 from logscan.catalogue import causes, code_name
 from logscan.counts import SCAN
-from logscan.durable import replacing
+from logscan.durable import replacing, require_folder
 from logscan.parquet import write_events
 from logscan.publish.findings import Finding, Findings
 from logscan.publish.text import moment, spreadsheet
@@ -41,13 +41,20 @@ def write(findings: Findings, path: Path, events: ds.Dataset) -> list[Path]:
 
     A file that exists is replaced. Raises `ValueError` for another suffix, `OSError` when the disk refuses.
     """
-    form = path.suffix.lower()
-    if path.is_dir() or not form:
+    check_path(path)
+    if path.is_dir() or not path.suffix:
         return list(_folder(findings, path, events))
-    if form not in FORMS:
-        raise ValueError(f"cannot write {path.name}: it must end in {', '.join(FORMS)}, or be a folder for all of them")
-    FORMS[form](findings, path, events)
+    FORMS[path.suffix.lower()](findings, path, events)
     return [path]
+
+
+def check_path(path: Path) -> None:
+    """Raise what `write` would raise of the path itself: asked before hours of reading."""
+    if path.is_dir() or not path.suffix:
+        return
+    if path.suffix.lower() not in FORMS:
+        raise ValueError(f"cannot write {path.name}: it must end in {', '.join(FORMS)}, or be a folder for all of them")
+    require_folder(path)
 
 
 def _folder(findings: Findings, folder: Path, events: ds.Dataset) -> Iterator[Path]:
