@@ -203,6 +203,8 @@ def _told() -> Iterator[None]:
     from logscan.memory import keep_freed_memory
 
     keep_freed_memory()
+    from concurrent.futures import BrokenExecutor
+
     from logscan.plan import UsageError
     from logscan.store import StoreError
 
@@ -215,6 +217,9 @@ def _told() -> Iterator[None]:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         _say(f"{name}{error.strerror or error}")
+        raise typer.Exit(NOT_DONE) from None
+    except BrokenExecutor:
+        _say("a worker process was killed; most often for want of memory: try fewer with --workers")
         raise typer.Exit(NOT_DONE) from None
     except KeyboardInterrupt:
         _say("stopped")

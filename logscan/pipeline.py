@@ -23,10 +23,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from logscan import correlate, merge, plugins
+from logscan import buckets, correlate, merge, plugins
 from logscan.classify import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
@@ -38,7 +37,7 @@ from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Chunk, Source, SourceError, chunks, split
 
-BUCKETS = 4
+EVENTS_KIND, MESSAGES_KIND = "events", "messages"
 
 Progress = Callable[[int, int, int], None]
 """Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""
@@ -66,7 +65,7 @@ class Spilled:
     tally: Tally = field(default_factory=Tally)
     events: int = 0
     runs: list[merge.SortedRun] = field(default_factory=list)
-    open: list[Path] = field(default_factory=list)
+    open: list[buckets.Bucketed] = field(default_factory=list)
     newest: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -274,52 +273,28 @@ def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> No
     events = settled.open_events
     if len(events):
         events = enrich(events, planned.parser, planned.source.name)
-    kept = [("events", events), ("messages", settled.open_messages)]
-    if any(len(table) for _, table in kept):
-        for kind, table in kept:
-            _write_buckets(correlate.ranked(table, planned.rank), path.with_suffix(f".{kind}"))
-        spilled.open.append(path)
-
-
-def _write_buckets(table: pa.Table, path: Path) -> None:
-    """A file of `BUCKETS` batches, each with the rows of one bucket."""
-    if not len(table):
-        return
-    places = correlate.bucket(table, BUCKETS)
-    order = np.argsort(places, kind="stable")
-    table = table.take(pa.array(order)).combine_chunks()
-    edges = np.searchsorted(places[order], np.arange(BUCKETS + 1))
-    batch = table.to_batches()[0]
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for i in range(BUCKETS):
-            writer.write_batch(batch.slice(edges[i], edges[i + 1] - edges[i]))
+    for kind, table in ((EVENTS_KIND, events), (MESSAGES_KIND, settled.open_messages)):
+        rows = correlate.ranked(table, planned.rank)
+        if file := buckets.write_bucketed(rows, path.with_suffix(f".{kind}"), kind):
+            spilled.open.append(file)
 
 
 def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[merge.SortedRun]:
     """All runs, those of the open events among them once these are settled."""
     found = [run for answer in spilled for run in answer.runs]
-    paths = sorted(path for answer in spilled for path in answer.open)
-    if paths:
-        found += filter(None, pool.each(partial(_settle_bucket, paths=paths, folder=folder), range(BUCKETS)))
+    files = sorted((file for answer in spilled for file in answer.open), key=lambda file: file.path)
+    found += filter(None, pool.each(partial(_settle_group, folder=folder), enumerate(buckets.groups(files))))
     return sorted(found, key=lambda run: run.path)
 
 
-def _settle_bucket(number: int, paths: list[Path], folder: Path) -> merge.SortedRun | None:
-    tables: dict[str, list[pa.Table]] = {"events": [], "messages": []}
-    for path in paths:
-        for kind, found in tables.items():
-            file = path.with_suffix(f".{kind}")
-            if file.exists():
-                with pa.OSFile(str(file), "rb") as source:
-                    batch = pa.ipc.open_file(source).get_batch(number)
-                if len(batch):
-                    found.append(pa.Table.from_batches([batch]))
-    if not tables["events"]:
+def _settle_group(job: tuple[int, list[buckets.Slice]], folder: Path) -> merge.SortedRun | None:
+    number, slices = job
+    events = buckets.load(slices, EVENTS_KIND)
+    if not events:
         return None
-    events = concat(tables["events"])
-    messages = concat(tables["messages"]) if tables["messages"] else pa.table({})
-    events = with_domains(correlate.settle_rest(events, messages)).drop_columns(["source_rank"])
-    return merge.write_run(events, folder / f"settled-{number:03d}.run")
+    messages = buckets.load(slices, MESSAGES_KIND)
+    settled = correlate.settle_rest(concat(events), concat(messages) if messages else pa.table({}))
+    return merge.write_run(with_domains(settled).drop_columns(["source_rank"]), folder / f"settled-{number:06d}.run")
 
 
 def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
