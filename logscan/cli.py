@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DONE, PARTLY, NOT_DONE = 0, 1, 2
 STRICT = 0.999
 PROBLEMS_SHOWN = 20
+SAMPLE_SHOWN = 160
 
 EXITS = "Ends with 0: done. 1: done, but a source could not be read whole (told on stderr). 2: not done."
 
@@ -115,7 +116,7 @@ def report(
             if output:
                 for path in write(findings, output, events):
                     _say(f"wrote {path}")
-            _end(run, strict)
+            _end(run, strict, shown=True)
 
 
 @app.command(
@@ -282,25 +283,34 @@ def _progress() -> Iterator[_Silent]:
         progress.finish()
 
 
-def _end(run: Run, strict: bool) -> None:
-    """Tells what went wrong and what was not understood, and ends with the code that says so."""
+def _end(run: Run, strict: bool, *, shown: bool = False) -> None:
+    """Tells what went wrong and what was not understood, and ends with the code that says so.
+
+    shown: the screen has told it already; then stderr repeats it only where it goes elsewhere.
+    """
+    if not (shown and sys.stdout.isatty() and sys.stderr.isatty()):
+        _tell(run)
+    fatal = any(problem.fatal for problem in run.problems)
+    if (fatal and not run.sources) or (strict and run.tally.share_understood < STRICT):
+        raise typer.Exit(NOT_DONE)
+    if fatal:
+        raise typer.Exit(PARTLY)
+
+
+def _tell(run: Run) -> None:
+    from logscan.publish.text import percent
+
     for problem in run.problems[:PROBLEMS_SHOWN]:
         _say(str(problem))
     if len(run.problems) > PROBLEMS_SHOWN:
         _say(f"and {len(run.problems) - PROBLEMS_SHOWN} more")
     tally = run.tally
     if tally.unread:
-        _say(f"{tally.unread:,} of {tally.lines:,} lines not understood ({tally.share_understood:.2%} understood)")
-        for read in (read for read in run.sources if read.tally.samples):
-            offset, line = read.tally.samples[0]
-            _say(f"{read.source}: byte {offset}: {line[:160]}")
-            break
-    if not run.sources and any(problem.fatal for problem in run.problems):
-        raise typer.Exit(NOT_DONE)
-    if strict and tally.share_understood < STRICT:
-        raise typer.Exit(NOT_DONE)
-    if any(problem.fatal for problem in run.problems):
-        raise typer.Exit(PARTLY)
+        share = percent(tally.share_understood, 2)
+        _say(f"{tally.unread:,} of {tally.lines:,} lines not understood ({share} understood)")
+        read = next(read for read in run.sources if read.tally.samples)
+        offset, line = read.tally.samples[0]
+        _say(f"{read.source}: byte {offset}: {line[:SAMPLE_SHOWN]}")
 
 
 def main() -> None:

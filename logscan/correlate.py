@@ -87,7 +87,11 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     times, ranks, places = (
         np.concatenate((open_messages[c].to_numpy(), rest[c].to_numpy())) for c in ("time", "source_rank", "offset")
     )
-    order = [places, ranks, times.astype(np.int64)]
+    # Of lines of one moment in several files, that which begins a message is the first, that which ends it the last: a
+    # delivery and `removed` are of one second as a rule, and queue ids are not used again so soon.
+    marks = np.concatenate((open_messages["mark"].to_numpy(), np.zeros(len(rest), np.int8)))
+    parts = np.where(marks == BEGIN, 0, np.where(marks == END, 2, 1))
+    order = [places, ranks, parts, times.astype(np.int64)]
     lives, _ = _lives(open_messages, rest, order)
     every = np.ones(len(rest), bool)
     rest = _join(rest, open_messages, lives, every)

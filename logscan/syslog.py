@@ -277,7 +277,7 @@ def _text(block: Block, lines: Spans, rows: Ints) -> tuple[Heads, Bools]:
     message = _message(rest.skip(size))
     # Older daemons do not repeat the words: what they stand for is the line before, which may lie in another block.
     wordless = rest.startswith(_LAST) | rest.startswith(b"--- " + _LAST) | message.startswith(_LAST)
-    readable = rest.present & (size > 0) & ~wordless
+    readable = (size > 0) & (size < rest.length) & ~wordless
     if is_5424.any():
         message = message.where(~is_5424).or_else(_message_5424(rest.skip(size + 1)).where(is_5424))
     # A line without a tag (`-- MARK --`) has an envelope and no message of ours.

@@ -220,7 +220,7 @@ def test_strict(log: Path) -> None:
         file.write("2026-11-23T12:00:00+00:00 mx postfix/smtp[1]: words that no Postfix ever wrote\n")
     ended = run("report", log)
     assert ended.code == 0
-    assert "1 of 14 lines not understood (92.86% understood)" in ended.err
+    assert "1 of 14 lines not understood (92.86 % understood)" in ended.err
     assert "words that no Postfix ever wrote" in ended.err
     assert run("report", log, "--strict").code == 2
     assert run("scan", log, "--strict").code == 2

@@ -56,6 +56,7 @@ NO_ENVELOPE = {
     "cut after the stamp": "Oct 26 18:13:50",
     "cut after the stamp's blank": "Oct 26 18:13:50 ",
     "cut in the host": "Oct 26 18:13:50 mx",
+    "cut in the program": "Oct 26 18:13:50 mx postfix/sm",
     "iso february 30": "2025-02-30T09:50:42+01:00 mx postfix/smtpd[1]: x",
     "iso february 29 of a common year": "2025-02-29T09:50:42+01:00 mx postfix/smtpd[1]: x",
     "iso february 29 of 1900": "1900-02-29T09:50:42+01:00 mx postfix/smtpd[1]: x",
