@@ -2,7 +2,7 @@
 
 The result does not depend on the number of workers, on the block size or on the order of the files: each stretch of a
 source is parsed by itself, and what reaches across stretches is settled at the end. Memory is bounded by block size:
-what is parsed lies on disk, in `runs` and in buckets of open messages, until it is merged.
+what is parsed lies on disk, in sorted runs and in buckets of open messages, until it is merged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from logscan import correlate, plugins, runs
+from logscan import correlate, merge, plugins
 from logscan.classify import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
@@ -65,7 +65,7 @@ class Spilled:
     """The offset after the last line read."""
     tally: Tally = field(default_factory=Tally)
     events: int = 0
-    runs: list[runs.Run] = field(default_factory=list)
+    runs: list[merge.SortedRun] = field(default_factory=list)
     open: list[Path] = field(default_factory=list)
     newest: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Scanned:
     """A finished scan: its account, and its events in order. It lives as long as the `scanning` that gave it."""
 
     run: Run
-    runs: list[runs.Run]
+    runs: list[merge.SortedRun]
     pool: Pool
     folder: Path
     ends: dict[Source, int]
@@ -84,7 +84,7 @@ class Scanned:
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(runs.windows(self.runs))):
+        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(merge.windows(self.runs))):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
                     yield pa.ipc.open_file(file).read_all()
@@ -92,7 +92,7 @@ class Scanned:
 
     def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
         """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
-        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(runs.days(self.runs).items())):
+        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(merge.days(self.runs).items())):
             if rows:
                 yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
 
@@ -264,11 +264,11 @@ def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: 
 def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
     spilled.tally += parsed.tally
     if len(parsed.events):
-        spilled.newest = max(spilled.newest, int(runs.micros(parsed.events).max()))
+        spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
     settled = correlate.settle(parsed.events, parsed.messages)
     if len(settled.events):
-        run = runs.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
+        run = merge.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
         if run:
             spilled.runs.append(run)
     events = settled.open_events
@@ -295,7 +295,7 @@ def _write_buckets(table: pa.Table, path: Path) -> None:
             writer.write_batch(batch.slice(edges[i], edges[i + 1] - edges[i]))
 
 
-def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[runs.Run]:
+def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[merge.SortedRun]:
     """All runs, those of the open events among them once these are settled."""
     found = [run for answer in spilled for run in answer.runs]
     paths = sorted(path for answer in spilled for path in answer.open)
@@ -304,7 +304,7 @@ def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[runs.Run]:
     return sorted(found, key=lambda run: run.path)
 
 
-def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | None:
+def _settle_bucket(number: int, paths: list[Path], folder: Path) -> merge.SortedRun | None:
     tables: dict[str, list[pa.Table]] = {"events": [], "messages": []}
     for path in paths:
         for kind, found in tables.items():
@@ -319,10 +319,10 @@ def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | N
     events = concat(tables["events"])
     messages = concat(tables["messages"]) if tables["messages"] else pa.table({})
     events = with_domains(correlate.settle_rest(events, messages)).drop_columns(["source_rank"])
-    return runs.write_run(events, folder / f"settled-{number:03d}.run")
+    return merge.write_run(events, folder / f"settled-{number:03d}.run")
 
 
-def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
     table = _judged(window)
@@ -334,14 +334,14 @@ def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
     return path
 
 
-def _write_day(job: tuple[int, list[runs.Window]], folder: Path) -> tuple[int, int]:
+def _write_day(job: tuple[int, list[merge.Window]], folder: Path) -> tuple[int, int]:
     day, windows = job
     return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := _judged(w))))
 
 
-def _judged(window: runs.Window) -> pa.Table:
+def _judged(window: merge.Window) -> pa.Table:
     """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
-    return classify(runs.load(window))
+    return classify(merge.load(window))
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from logscan.fingerprint import UNREAD, Fingerprint
 from logscan.parquet import write_events
 from logscan.parser import Tally
 from logscan.run import Run, SourceRead
 from logscan.schema import EVENTS
 from logscan.store import Commit, Store, StoreError
+from logscan.store.fingerprint import UNREAD, Fingerprint
 
 DAY = date(2026, 11, 23)
 NEXT = DAY + timedelta(days=1)
@@ -312,7 +312,7 @@ import sys, itertools
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_store import DAY, NEXT, Log, add
-from logscan.fingerprint import Fingerprint
+from logscan.store.fingerprint import Fingerprint
 from logscan.parser import Tally
 from logscan.run import SourceRead
 from logscan.store import Store
