@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - log lines are as long as they are
 """Logs as they should not be, through the command: what is said, how it ends, and that the good lines still count."""
 
 from __future__ import annotations
