@@ -242,7 +242,12 @@ def verdict(tries: int, failures: pa.Table, events: int) -> tuple[str, ...]:
 
 
 def _usual(failures: pa.Table, *, numbers: bool = False) -> str:
-    """The cause of most failures, and the domain that has most of those."""
+    """The cause of most failures, and the domain that has most of those.
+
+    What expired was put off before, and those failures say why: it names no cause while others do.
+    """
+    telling = failures.filter(pc.field("cause") != "expired")
+    failures = telling if len(telling) else failures
     top = largest_first(rollup(failures, ["cause"])).slice(0, 1)["cause"]
     cause, of_cause = _largest(failures, "cause")
     same = pc.is_in(failures["cause"], value_set=top.combine_chunks())
