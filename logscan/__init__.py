@@ -35,8 +35,8 @@ def scan(paths: str | PathLike[str] | Iterable[str | PathLike[str]], **options: 
     import warnings
 
     from logscan.columns import concat
-    from logscan.plan import Options, UsageError
     from logscan.pipeline import scanning
+    from logscan.plan import Options, UsageError
     from logscan.schema import EVENTS
 
     several = [paths] if isinstance(paths, str | PathLike) else list(paths)
@@ -62,6 +62,7 @@ def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | Non
     import numpy as np
 
     from logscan import correlate, plugins
+    from logscan.classify import classify
     from logscan.clock import Clock
     from logscan.enrich import enrich
     from logscan.parser import Block, Parser
@@ -72,4 +73,4 @@ def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | Non
     clock = Clock(UTC, np.zeros(1, np.int64), np.array([middle]))
     parsed = chosen[parser].parse(Block.of(data, 0, "", clock))
     events = correlate.settle_alone(parsed.events, parsed.messages)
-    return enrich(events, parser, "").sort_by("offset")
+    return classify(enrich(events, parser, "")).sort_by("offset")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from logscan.catalogue import causes
+from logscan.advice import cause_named
 from logscan.parquet import write_events
+from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
 from logscan.run import Run
-from logscan.pipeline import Progress, scanning
 from logscan.schema import EVENTS
 from logscan.store import Store
 
-_LAST = re.compile(r"(\d+)\s*([wdhm])")
+# Of five digits at most: two thousand years.
+_LAST = re.compile(r"([0-9]{1,5})\s*([wdhm])")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -65,14 +65,14 @@ class Wanted:
         return whole
 
     def _moment(self, option: str, text: str) -> datetime:
+        zone = Options(tz=self.tz).zone()
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError(f"{option} {text}: not a time; write 2026-11-23 or 2026-11-23T08:00") from None
-        if moment.tzinfo:
+            if zone and not moment.tzinfo:
+                moment = moment.replace(tzinfo=zone)
             return moment.astimezone(UTC)
-        zone = Options(tz=self.tz).zone()
-        return (moment.replace(tzinfo=zone) if zone else moment.astimezone()).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):  # the last two: beyond the calendar, which Windows ends at 1970
+            raise UsageError(f"{option} {text}: not a time; write 2026-11-23 or 2026-11-23T08:00") from None
 
 
 def _span(text: str) -> timedelta:
@@ -99,22 +99,20 @@ def _domain(name: str) -> ds.Expression:
 
 
 def _code(code: str) -> ds.Expression:
-    if re.fullmatch(r"\d{3}", code):
+    if re.fullmatch(r"[0-9]{3}", code):
         return pc.field("code") == int(code)
     if re.fullmatch(r"[2-5][xX]{2}", code):
         return _text("code_class") == code.lower()
-    if re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", code):
+    if re.fullmatch(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", code):
         return _text("enhanced") == code
     raise UsageError(f"--code {code}: write a reply code (550), a class (5xx) or an enhanced code (5.7.1)")
 
 
 def _cause(name: str) -> ds.Expression:
-    known = list(causes())
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else "`logscan causes` lists them"
-        raise UsageError(f"--cause {name}: no such cause; {hint}")
-    return _text("cause") == name
+    try:
+        return _text("cause") == cause_named(name).name
+    except ValueError as error:
+        raise UsageError(f"--cause {error}") from None
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 DONE, PARTLY, NOT_DONE = 0, 1, 2
 STRICT = 0.999
 PROBLEMS_SHOWN = 20
+SAMPLE_SHOWN = 160
 
 EXITS = "Ends with 0: done. 1: done, but a source could not be read whole (told on stderr). 2: not done."
 
@@ -85,8 +88,10 @@ def report(
         list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")
     ] = None,
     cause: Annotated[list[str] | None, typer.Option(help="Cause, e.g. blocklisted.")] = None,
-    by: Annotated[By, typer.Option(help="Steps of the trend.")] = By.day,
-    top: Annotated[int, typer.Option(min=1, max=1000, help="Rows of each table.")] = 10,
+    by: Annotated[By | None, typer.Option(help="Steps of the trend. Default: as fits the time span.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Rows of each table. Default: as fits the place.")
+    ] = None,
     format: Format = None,
     tz: Tz = None,
     year: Year = None,
@@ -96,20 +101,22 @@ def report(
     """Show what failed, for whom, why, and what to do; from log files or from a store."""
     with _told():
         from logscan.asked import Wanted, opened
-        from logscan.publish import gather, screen, write
+        from logscan.publish import check_path, gather, screen, write
 
+        if output:
+            check_path(output)
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
         with (
             _progress() as progress,
             opened(paths or [], store, wanted, _options(format, tz, year, workers), progress) as (events, run),
         ):
-            findings = gather(events, run, top=top, by=by.value)
+            findings = gather(events, run, top=top, by=by.value if by else None)
             progress.finish()
             _print(screen(findings))
             if output:
                 for path in write(findings, output, events):
                     _say(f"wrote {path}")
-            _end(run, strict)
+            _end(run, strict, shown=True)
 
 
 @app.command(
@@ -156,19 +163,35 @@ def formats(
             raise typer.Exit(PARTLY)
 
 
-@app.command()
-def causes() -> None:
-    """List the causes that a failure is put down to, who has to act, and what to do."""
-    from logscan.catalogue import causes as every
+@app.command(epilog="Example:  logscan causes blocklisted")
+def causes(names: Annotated[list[str] | None, typer.Argument(help="Tell all of these.")] = None) -> None:
+    """List the causes that a failure is put down to; of given ones, who has to act and what to do."""
+    from logscan.advice import describe
 
-    for name, entry in every().items():
-        typer.echo(f"{name:24} {entry.meaning}")
+    with _read_or_not():
+        try:
+            for line in describe(names or []):
+                typer.echo(line)
+        except ValueError as error:
+            _say(str(error))
+            raise typer.Exit(NOT_DONE) from None
 
 
 def _options(format: str | None, tz: str | None, year: int | None, workers: int | None) -> Options:
     from logscan.plan import Options
 
     return Options(format, tz, year, workers)
+
+
+@contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Ends well where the reader of our output goes away (`| head`): nobody is left to say anything to."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, in silence (docs.python.org/3/library/signal.html#note-on-sigpipe).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(DONE) from None
 
 
 @contextmanager
@@ -180,21 +203,23 @@ def _told() -> Iterator[None]:
     from logscan.memory import keep_freed_memory
 
     keep_freed_memory()
+    from concurrent.futures import BrokenExecutor
+
     from logscan.plan import UsageError
     from logscan.store import StoreError
 
     try:
-        yield
+        with _read_or_not():
+            yield
     except (UsageError, StoreError, typer.BadParameter, ValueError) as error:
         _say(str(error))
         raise typer.Exit(NOT_DONE) from None
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is left to say, and nobody to say it to.
-        sys.stderr.close()
-        raise typer.Exit(DONE) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         _say(f"{name}{error.strerror or error}")
+        raise typer.Exit(NOT_DONE) from None
+    except BrokenExecutor:
+        _say("a worker process was killed; most often for want of memory: try fewer with --workers")
         raise typer.Exit(NOT_DONE) from None
     except KeyboardInterrupt:
         _say("stopped")
@@ -210,9 +235,13 @@ def _say(text: str) -> None:
 def _print(shown: Any) -> None:
     from rich.console import Console
 
+    # A terminal that lacks a letter, as with LANG=C, gets it written out, and no traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False)
     # A pipe or a file has no width: 80 columns then, as mail and cron show it.
-    Console(highlight=False, width=console.width if console.is_terminal else 80).print(shown)
+    with suppress(SystemExit):  # rich's answer to a reader that went away; files are written all the same
+        Console(highlight=False, width=console.width if console.is_terminal else 80).print(shown)
 
 
 class _Silent:
@@ -259,25 +288,34 @@ def _progress() -> Iterator[_Silent]:
         progress.finish()
 
 
-def _end(run: Run, strict: bool) -> None:
-    """Tells what went wrong and what was not understood, and ends with the code that says so."""
+def _end(run: Run, strict: bool, *, shown: bool = False) -> None:
+    """Tells what went wrong and what was not understood, and ends with the code that says so.
+
+    shown: the screen has told it already; then stderr repeats it only where it goes elsewhere.
+    """
+    if not (shown and sys.stdout.isatty() and sys.stderr.isatty()):
+        _tell(run)
+    fatal = any(problem.fatal for problem in run.problems)
+    if (fatal and not run.sources) or (strict and run.tally.share_understood < STRICT):
+        raise typer.Exit(NOT_DONE)
+    if fatal:
+        raise typer.Exit(PARTLY)
+
+
+def _tell(run: Run) -> None:
+    from logscan.publish.text import percent
+
     for problem in run.problems[:PROBLEMS_SHOWN]:
         _say(str(problem))
     if len(run.problems) > PROBLEMS_SHOWN:
         _say(f"and {len(run.problems) - PROBLEMS_SHOWN} more")
     tally = run.tally
     if tally.unread:
-        _say(f"{tally.unread:,} of {tally.lines:,} lines not understood ({tally.share_understood:.2%} understood)")
-        for read in (read for read in run.sources if read.tally.samples):
-            offset, line = read.tally.samples[0]
-            _say(f"{read.source}: byte {offset}: {line[:160]}")
-            break
-    if not run.sources and any(problem.fatal for problem in run.problems):
-        raise typer.Exit(NOT_DONE)
-    if strict and tally.share_understood < STRICT:
-        raise typer.Exit(NOT_DONE)
-    if any(problem.fatal for problem in run.problems):
-        raise typer.Exit(PARTLY)
+        share = percent(tally.share_understood, 2)
+        _say(f"{tally.unread:,} of {tally.lines:,} lines not understood ({share} understood)")
+        read = next(read for read in run.sources if read.tally.samples)
+        offset, line = read.tally.samples[0]
+        _say(f"{read.source}: byte {offset}: {line[:SAMPLE_SHOWN]}")
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ class Clock:
 
     zone:    of stamps without one; None is this machine's.
     anchors: offsets (ascending) and moments of sampled lines; see `anchor`.
+    latest:  what stamps without a year are nearest to where no anchor was found.
 
     >>> clock = Clock(UTC, *anchor([stamp(12, 31, 23, 59), stamp(1, 1, 0, 1)], [0, 90], latest="2026-01-01T08:00"))
     >>> walls = np.array([stamp(12, 31, 23, 59), stamp(1, 1, 0, 1), stamp(12, 31, 23, 58)])
@@ -55,6 +56,7 @@ class Clock:
     zone: tzinfo | None = UTC
     offsets: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
     moments: Ints = field(default_factory=lambda: np.array([_LEAP_START], np.int64))
+    latest: int = _LEAP_START
 
     @property
     def unwound(self) -> bool:
@@ -74,7 +76,7 @@ class Clock:
     def utc(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps without year (`stamp`), each the one nearest to the anchor before its offset."""
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
-        near = self.moments[place]
+        near = np.full(len(wall), self.latest) if self.unwound else self.moments[place]
         years = near.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970
         best = self._nearest(wall, years, near)
         far = np.flatnonzero(np.abs(best - near) > 150 * DAY)

@@ -12,6 +12,7 @@ first within each file, then across files in the order of time: with the same re
 from __future__ import annotations
 
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -125,17 +126,11 @@ def bucket(table: pa.Table, buckets: int) -> Ints:
     total = np.zeros(len(table), np.uint64)
     for name in ("host", "queue_id"):
         encoded = pc.dictionary_encode(table[name].cast(pa.string())).combine_chunks()
-        values = [_fnv(value or "") for value in encoded.dictionary.to_pylist()]
-        hashes = np.array([*values, _fnv("")], np.uint64)
+        # Python's own hash differs from process to process.
+        values = [crc32(value.encode()) for value in encoded.dictionary.to_pylist()]
+        hashes = np.array([*values, 0], np.uint64)
         total = total * np.uint64(31) + hashes[encoded.indices.fill_null(len(values)).to_numpy()]
     return (total % np.uint64(buckets)).astype(np.int64)
-
-
-def _fnv(text: str) -> int:
-    value = 0xCBF29CE484222325
-    for byte in text.encode():
-        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return value
 
 
 def _only_open(events: pa.Table, messages: pa.Table) -> Settled:

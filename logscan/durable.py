@@ -5,6 +5,7 @@ A rename is durable only once the folder is forced to the disk as well (fsync(2)
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,17 @@ from uuid import uuid4
 
 if sys.platform == "darwin":
     import fcntl
+
+
+def require_folder(path: Path) -> None:
+    """Raise `FileNotFoundError`, naming the folder, unless a file can be made at `path`: asked before hours of work.
+
+    >>> require_folder(Path("no-such-folder/mail.parquet"))
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] no such folder: 'no-such-folder'
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from logscan.fingerprint import Fingerprint
+from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, Planned
 from logscan.run import Run
-from logscan.pipeline import Progress, scanning
 from logscan.sources import Source, SourceError, chunks
 from logscan.store import Commit, Store
+from logscan.store.fingerprint import Fingerprint
 
 PIECE = 1 << 20
 

@@ -12,13 +12,13 @@ from typing import IO
 import pyarrow as pa
 
 from logscan import plugins
-from logscan.durable import replacing
+from logscan.durable import replacing, require_folder
 from logscan.ingest import ingest
 from logscan.parquet import write_events
 from logscan.parser import Parser
+from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError, plan
 from logscan.run import Problem, Run
-from logscan.pipeline import Progress, scanning
 from logscan.store import Store
 
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
@@ -28,11 +28,13 @@ def scan_to(paths: list[str], output: str, options: Options, progress: Progress 
     """Scans `paths` into `output`, chosen by its suffix. Raises UsageError and StoreError."""
     path = Path(output)
     suffix = path.suffix.lower()
+    if tally:
+        require_folder(tally)
     if output == "-" or suffix in (".jsonl", ".ndjson", ".parquet"):
+        if output != "-":
+            require_folder(path)
         folder = None if output == "-" else path.absolute().parent
-        with scanning(
-            paths, options, progress=progress, folder=folder if folder and folder.is_dir() else None
-        ) as scanned:
+        with scanning(paths, options, progress=progress, folder=folder) as scanned:
             run = scanned.run
             if suffix == ".parquet" and output != "-":
                 write_events(path, scanned.tables())

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from logscan.durable import replacing
 from logscan.schema import EVENTS
 
-ROW_GROUP = 262_144
+ROW_GROUP = 131_072
 
 # Ascending numbers are small as differences; a dictionary of values that hardly repeat is made and then thrown away.
 # With level 1 of zstd and large batches: 1.8 M rows/s and 45 bytes a row, against 1.4 M and 51 by default

@@ -2,7 +2,7 @@
 
 The result does not depend on the number of workers, on the block size or on the order of the files: each stretch of a
 source is parsed by itself, and what reaches across stretches is settled at the end. Memory is bounded by block size:
-what is parsed lies on disk, in `runs` and in buckets of open messages, until it is merged.
+what is parsed lies on disk, in sorted runs and in buckets of open messages, until it is merged.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from logscan import correlate, plugins, runs
+from logscan import buckets, correlate, merge, plugins
+from logscan.classify import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
 from logscan.lean import pandas_on_demand
@@ -37,7 +37,7 @@ from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Chunk, Source, SourceError, chunks, split
 
-BUCKETS = 4
+EVENTS_KIND, MESSAGES_KIND = "events", "messages"
 
 Progress = Callable[[int, int, int], None]
 """Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""
@@ -64,8 +64,8 @@ class Spilled:
     """The offset after the last line read."""
     tally: Tally = field(default_factory=Tally)
     events: int = 0
-    runs: list[runs.Run] = field(default_factory=list)
-    open: list[Path] = field(default_factory=list)
+    runs: list[merge.SortedRun] = field(default_factory=list)
+    open: list[buckets.Bucketed] = field(default_factory=list)
     newest: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ class Scanned:
     """A finished scan: its account, and its events in order. It lives as long as the `scanning` that gave it."""
 
     run: Run
-    runs: list[runs.Run]
+    runs: list[merge.SortedRun]
     pool: Pool
     folder: Path
     ends: dict[Source, int]
@@ -83,7 +83,7 @@ class Scanned:
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(runs.windows(self.runs))):
+        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(merge.windows(self.runs))):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
                     yield pa.ipc.open_file(file).read_all()
@@ -91,7 +91,7 @@ class Scanned:
 
     def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
         """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
-        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(runs.days(self.runs).items())):
+        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(merge.days(self.runs).items())):
             if rows:
                 yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
 
@@ -263,68 +263,44 @@ def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: 
 def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
     spilled.tally += parsed.tally
     if len(parsed.events):
-        spilled.newest = max(spilled.newest, int(runs.micros(parsed.events).max()))
+        spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
     settled = correlate.settle(parsed.events, parsed.messages)
     if len(settled.events):
-        run = runs.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
+        run = merge.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
         if run:
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
         events = enrich(events, planned.parser, planned.source.name)
-    kept = [("events", events), ("messages", settled.open_messages)]
-    if any(len(table) for _, table in kept):
-        for kind, table in kept:
-            _write_buckets(correlate.ranked(table, planned.rank), path.with_suffix(f".{kind}"))
-        spilled.open.append(path)
+    for kind, table in ((EVENTS_KIND, events), (MESSAGES_KIND, settled.open_messages)):
+        rows = correlate.ranked(table, planned.rank)
+        if file := buckets.write_bucketed(rows, path.with_suffix(f".{kind}"), kind):
+            spilled.open.append(file)
 
 
-def _write_buckets(table: pa.Table, path: Path) -> None:
-    """A file of `BUCKETS` batches, each with the rows of one bucket."""
-    if not len(table):
-        return
-    places = correlate.bucket(table, BUCKETS)
-    order = np.argsort(places, kind="stable")
-    table = table.take(pa.array(order)).combine_chunks()
-    edges = np.searchsorted(places[order], np.arange(BUCKETS + 1))
-    batch = table.to_batches()[0]
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for i in range(BUCKETS):
-            writer.write_batch(batch.slice(edges[i], edges[i + 1] - edges[i]))
-
-
-def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[runs.Run]:
+def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[merge.SortedRun]:
     """All runs, those of the open events among them once these are settled."""
     found = [run for answer in spilled for run in answer.runs]
-    paths = sorted(path for answer in spilled for path in answer.open)
-    if paths:
-        found += filter(None, pool.each(partial(_settle_bucket, paths=paths, folder=folder), range(BUCKETS)))
+    files = sorted((file for answer in spilled for file in answer.open), key=lambda file: file.path)
+    found += filter(None, pool.each(partial(_settle_group, folder=folder), enumerate(buckets.groups(files))))
     return sorted(found, key=lambda run: run.path)
 
 
-def _settle_bucket(number: int, paths: list[Path], folder: Path) -> runs.Run | None:
-    tables: dict[str, list[pa.Table]] = {"events": [], "messages": []}
-    for path in paths:
-        for kind, found in tables.items():
-            file = path.with_suffix(f".{kind}")
-            if file.exists():
-                with pa.OSFile(str(file), "rb") as source:
-                    batch = pa.ipc.open_file(source).get_batch(number)
-                if len(batch):
-                    found.append(pa.Table.from_batches([batch]))
-    if not tables["events"]:
+def _settle_group(job: tuple[int, list[buckets.Slice]], folder: Path) -> merge.SortedRun | None:
+    number, slices = job
+    events = buckets.load(slices, EVENTS_KIND)
+    if not events:
         return None
-    events = concat(tables["events"])
-    messages = concat(tables["messages"]) if tables["messages"] else pa.table({})
-    events = with_domains(correlate.settle_rest(events, messages)).drop_columns(["source_rank"])
-    return runs.write_run(events, folder / f"settled-{number:03d}.run")
+    messages = buckets.load(slices, MESSAGES_KIND)
+    settled = correlate.settle_rest(concat(events), concat(messages) if messages else pa.table({}))
+    return merge.write_run(with_domains(settled).drop_columns(["source_rank"]), folder / f"settled-{number:06d}.run")
 
 
-def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = runs.load(window)
+    table = _judged(window)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -333,9 +309,14 @@ def _merge(job: tuple[int, runs.Window], folder: Path) -> Path | None:
     return path
 
 
-def _write_day(job: tuple[int, list[runs.Window]], folder: Path) -> tuple[int, int]:
+def _write_day(job: tuple[int, list[merge.Window]], folder: Path) -> tuple[int, int]:
     day, windows = job
-    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := runs.load(w))))
+    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := _judged(w))))
+
+
+def _judged(window: merge.Window) -> pa.Table:
+    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
+    return classify(merge.load(window))
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:

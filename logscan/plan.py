@@ -134,9 +134,9 @@ def _first_moment(block: Block) -> int:
 def clock_of(source: Source, head: bytes, zone: tzinfo | None, year: int | None) -> Clock:
     """The clock of a source that starts with the lines `head`; zone and year are of stamps that state none."""
     walls, offsets, moments = _years_missing(_samples(source, head))
-    if not walls:
-        return Clock(zone)
     latest = min([latest_moment(source.name, source.modified), *moments])
+    if not walls:
+        return Clock(zone, latest=latest)  # lines without a year may still stand between those sampled
     return Clock(zone, *anchor(walls, offsets, latest, zone, year))
 
 
@@ -173,7 +173,7 @@ def _step(size: int) -> int:
 def _years_missing(samples: Iterable[tuple[int, bytes]]) -> tuple[list[int], list[int], list[int]]:
     """Of lines that start with a stamp without year: stamps and offsets. Of other lines after them: the moments."""
     lines = sorted((at, line.partition(b"\n")[0][:256]) for at, line in samples)
-    spans, _ = Spans.lines(b"\n".join(line for _, line in lines) + b"\n")
+    spans, _ = Spans.lines(b"".join(line + b"\n" for _, line in lines))
     times, kind, _ = syslog.stamps(spans)
     offsets = np.array([at for at, _ in lines], np.int64)
     yearless = np.flatnonzero(kind == syslog.NO_YEAR)

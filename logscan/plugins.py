@@ -6,7 +6,6 @@ and left out; the run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
@@ -15,6 +14,8 @@ from logscan.run import Problem
 T = TypeVar("T")
 
 PARSERS, REPORTS = "logscan.parsers", "logscan.reports"
+# Ours stand where another package offers something under the same name.
+OWN = "mail-logscan"
 
 
 def names(group: str) -> list[str]:
@@ -26,6 +27,16 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
+def packages(group: str) -> dict[str, str]:
+    """The package that each name of a group comes from, without loading any.
+
+    >>> packages(REPORTS)["causes"]
+    'mail-logscan'
+    """
+    # Of equal names the first one stands.
+    return {point.name: _package(point) for point in reversed(_points(group))}
+
+
 def load(group: str, kind: type[T], only: str | None = None) -> tuple[dict[str, T], list[Problem]]:
     """The plugins of a group by name, and what is wrong with those that could not be had."""
     found: dict[str, T] = {}
@@ -33,19 +44,43 @@ def load(group: str, kind: type[T], only: str | None = None) -> tuple[dict[str, 
     for point in _points(group):
         if only is not None and point.name != only:
             continue
-        origin = f"plugin {point.name} ({point.dist.name if point.dist else point.value})"
         try:
             value = point.load()
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises must not end the run
-            problems.append(Problem(origin, f"does not load: {error}", "update or remove its package"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module must not end the run
+            problems.append(broken(group, point.name, _package(point), f"does not load: {said(error)}"))
             continue
         if not isinstance(value, kind):
             met = f"{point.value} is a {type(value).__name__}, not a {kind.__name__}"
-            problems.append(Problem(origin, met, "see ARCHITECTURE.md, plugins"))
+        elif (own_name := getattr(value, "name", point.name)) != point.name:
+            met = f"{point.value} calls itself {own_name!r}: the two names must be one"
+        elif point.name in found:
+            met = f"the name {point.name} is taken by {packages(group)[point.name]}"
+        else:
+            found[point.name] = value
             continue
-        found[point.name] = value
+        problems.append(broken(group, point.name, _package(point), met, "see ARCHITECTURE.md, plugins"))
     return found, problems
 
 
-def _points(group: str) -> Iterator[EntryPoint]:
-    yield from sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
+def broken(group: str, name: str, package: str, met: str, advice: str = "update or remove its package") -> Problem:
+    """What to tell of a plugin that failed. Without a parser lines may be missing, without a report none is."""
+    return Problem(f"plugin {name} ({package})", met, advice, fatal=group == PARSERS)
+
+
+def said(error: BaseException) -> str:
+    """An error in one line: its kind and the first line of its words.
+
+    >>> said(ValueError("no such column"))
+    'ValueError: no such column'
+    """
+    words = str(error).strip().splitlines()
+    return type(error).__name__ + (f": {words[0]}" if words else "")
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def _points(group: str) -> list[EntryPoint]:
+    """The entry points, by name; ours first among equal names."""
+    return sorted(entry_points(group=group), key=lambda point: (point.name, _package(point) != OWN, _package(point)))

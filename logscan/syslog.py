@@ -77,7 +77,7 @@ class Heads:
 
 @dataclass(frozen=True)
 class Envelopes:
-    """What `read` makes of a block: one `Heads` for each way that its lines are kept, and the lines without envelope."""
+    """What `read` makes of a block: one `Heads` for each way that its lines are kept, and lines without envelope."""
 
     parts: tuple[Heads, ...]
     unread: Ints

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def expected(log: Path, parser: Parser | str | None = None) -> str:
         columns = [name for name in _SHOWN if name in settled.column_names]
         rows = settled.select(columns).sort_by("offset").to_pylist()
         lines += [{name: value for name, value in row.items() if value is not None} for row in rows]
-    return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat) + "\n" for line in lines)
+    write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat)
+    return "".join(write(line) + "\n" for line in lines)
 
 
 def check(log: Path, parser: Parser | str | None = None) -> None:

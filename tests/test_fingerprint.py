@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logscan.fingerprint import ANCHOR, HEAD, UNREAD, Fingerprint, Fingerprints
+from logscan.store.fingerprint import ANCHOR, HEAD, UNREAD, Fingerprint, Fingerprints
 
 
 class Log(bytes):

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from logscan.fingerprint import UNREAD, Fingerprint
 from logscan.parquet import write_events
 from logscan.parser import Tally
 from logscan.run import Run, SourceRead
 from logscan.schema import EVENTS
 from logscan.store import Commit, Store, StoreError
+from logscan.store.fingerprint import UNREAD, Fingerprint
 
 DAY = date(2026, 11, 23)
 NEXT = DAY + timedelta(days=1)
@@ -312,7 +312,7 @@ import sys, itertools
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_store import DAY, NEXT, Log, add
-from logscan.fingerprint import Fingerprint
+from logscan.store.fingerprint import Fingerprint
 from logscan.parser import Tally
 from logscan.run import SourceRead
 from logscan.store import Store
@@ -342,9 +342,10 @@ def test_a_writer_killed_at_any_moment_leaves_every_commit_whole_or_absent(tmp_p
         with append(tmp_path / "store", committed) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0, 0.08))
+            acknowledged = [int(writer.stdout.readline()) for _ in range(chance.randrange(4))]
+            time.sleep(chance.uniform(0, 0.04))
             writer.kill()
-            acknowledged = [int(line) for line in writer.stdout.read().splitlines()]
+            acknowledged += [int(line) for line in writer.stdout.read().splitlines()]
         store = Store.open(tmp_path / "store")
         found = codes(store)
         assert found == [k for k in range(len(found) // 2) for _ in range(2)]
@@ -352,7 +353,7 @@ def test_a_writer_killed_at_any_moment_leaves_every_commit_whole_or_absent(tmp_p
         assert leftovers(store) == []
         assert len(found) // 2 - committed in (len(acknowledged), len(acknowledged) + 1)
         committed = len(found) // 2
-    assert committed > 40
+    assert committed > 20
     assert ds.dataset(store.path / "data").count_rows() == 2 * committed
 
 

@@ -1,0 +1,1 @@
+"""Asks the data set what an administrator wants to know: a module for each question."""

@@ -18,13 +18,13 @@ from logscan.columns import concat
 from logscan.schema import EVENTS
 
 BATCH = 8_192
-WINDOW = 131_072
+WINDOW = 65_536
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Run:
+class SortedRun:
     """A file of batches in the order of time. first, last: their times in microseconds; rows: their lengths."""
 
     path: Path
@@ -42,7 +42,7 @@ class Window:
     batches: tuple[tuple[Path, int], ...]
 
 
-def write_run(events: pa.Table, path: Path) -> Run | None:
+def write_run(events: pa.Table, path: Path) -> SortedRun | None:
     """Writes events as a run; None where there are none."""
     if not len(events):
         return None
@@ -51,7 +51,7 @@ def write_run(events: pa.Table, path: Path) -> Run | None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, events.schema) as writer:
         writer.write_table(events.combine_chunks(), max_chunksize=BATCH)
     starts = range(0, len(events), BATCH)
-    return Run(
+    return SortedRun(
         path,
         tuple(int(times[i]) for i in starts),
         tuple(int(times[min(i + BATCH, len(times)) - 1]) for i in starts),
@@ -79,7 +79,7 @@ def in_order(events: pa.Table) -> pa.Table:
     return events.take(pa.array(np.lexsort((offsets, ranks, times))))
 
 
-def windows(runs: list[Run], size: int = WINDOW) -> list[Window]:
+def windows(runs: list[SortedRun], size: int = WINDOW) -> list[Window]:
     """Windows that cover all runs in the order of time, of about `size` rows each."""
     batches = sorted(
         (first, last, rows, run.path, i)
@@ -123,7 +123,7 @@ def load(window: Window) -> pa.Table:
     return in_order(concat(tables)).replace_schema_metadata(EVENTS.metadata) if tables else EVENTS.empty_table()
 
 
-def days(runs: list[Run]) -> dict[int, list[Window]]:
+def days(runs: list[SortedRun]) -> dict[int, list[Window]]:
     """Windows by UTC day (days since 1970), none of which crosses midnight."""
     day = 86_400_000_000
     found: dict[int, list[Window]] = {}

@@ -2,7 +2,7 @@
 
     store/data/date=2026-11-23/*.parquet    whole, committed files only; the day (UTC) is that of `time`
     store/staging/                          files of the commit under way; not under data/, where tools would read them
-    store/ledger.db                         what counts: see `logscan.ledger`
+    store/ledger.db                         what counts: see `logscan.store.ledger`
     store/.lock                             held by the one writer
 
 A commit is staged and forced to the disk, then recorded in one SQLite transaction (from there on it counts), then
@@ -25,11 +25,11 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from logscan.durable import sync_file, sync_folder
-from logscan.fingerprint import UNREAD, Content, Fingerprint, Fingerprints
-from logscan.ledger import File, Ledger, Progress, StoreError
-from logscan.lock import HeldError, locked
 from logscan.run import Run, SourceRead
 from logscan.schema import EVENTS
+from logscan.store.fingerprint import UNREAD, Content, Fingerprint, Fingerprints
+from logscan.store.ledger import File, Ledger, Progress, StoreError
+from logscan.store.lock import HeldError, locked
 
 __all__ = ["Commit", "Store", "StoreError"]
 

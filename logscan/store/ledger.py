@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logscan.fingerprint import Fingerprint
 from logscan.parser import Tally
 from logscan.run import Problem, SourceRead
 from logscan.schema import SCHEMA_VERSION
+from logscan.store.fingerprint import Fingerprint
 
 # Written into the database's own header: whose it is, and its version.
 MARKS = {"application_id": int.from_bytes(b"logs"), "user_version": 1}

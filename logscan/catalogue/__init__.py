@@ -1,0 +1,236 @@
+"""The catalogue says what a reply means, as data: causes, rules, codes and providers, each read from its TOML file.
+
+What changes often is a few lines there, with the examples that prove it. Words stand apart, a file per language.
+Nothing here needs pyarrow, so `explain` and the command line's help start fast.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal
+
+Group = Literal[
+    "success",
+    "recipient",
+    "sender-side setup",
+    "reputation",
+    "content",
+    "receiving side",
+    "network",
+    "limits",
+    "other",
+]
+Actor = Literal["sender", "our postmaster", "recipient", "their postmaster", "nobody"]
+Retry = Literal["yes", "wait", "no"]
+
+LANGUAGE = "en"
+
+_WORD = re.compile(r"\{([a-z]+)\}")
+_REPLY = re.compile(r"^(?:([2-5]\d\d)(?:[ -]|$))?(?:#?([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What went wrong. `steps` are what to do next, in this order; `retry` is explained in causes.toml."""
+
+    name: str
+    group: Group
+    actor: Actor
+    retry: Retry
+    meaning: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A reply code. `source` is the standard that defines it, empty where none does."""
+
+    number: int
+    name: str
+    meaning: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule looks at, as an example.
+
+    >>> Case.of("550 5.1.1 No such user here")
+    Case(reply='550 5.1.1 No such user here', code=550, enhanced='5.1.1', stage=None, action=None)
+    """
+
+    reply: str | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    stage: str | None = None
+    action: str | None = None
+
+    @classmethod
+    def of(cls, example: str | Mapping[str, Any]) -> Case:
+        """An example as rules.toml has it: a reply that starts with its codes, or the columns by name."""
+        if not isinstance(example, str):
+            return cls(**example)
+        code, enhanced = _REPLY.findall(example)[0]
+        return cls(example, int(code) if code else None, enhanced or None)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A way to know a cause. All of the conditions that are given must hold.
+
+    text:     RE2 pattern, found anywhere in the masked reply, case ignored
+    enhanced: RE2 pattern of the whole enhanced code
+    """
+
+    id: str
+    cause: str
+    text: str | None
+    enhanced: str | None
+    code: tuple[int, ...]
+    stage: tuple[str, ...]
+    action: tuple[str, ...]
+    examples: tuple[Case, ...]
+    counterexamples: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who runs a mail host whose name ends in one of the suffixes."""
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    examples: tuple[str, ...]
+    counterexamples: tuple[str, ...]
+
+
+@cache
+def causes(language: str = LANGUAGE) -> Mapping[str, Cause]:
+    """All causes by name, in the order of reports.
+
+    >>> causes()["mailbox-full"].actor
+    'recipient'
+    """
+    words = _read(language)["causes"]
+    return MappingProxyType(
+        {
+            name: Cause(name, **facts, meaning=words[name]["meaning"], steps=tuple(words[name]["steps"]))
+            for name, facts in _read("causes").items()
+        }
+    )
+
+
+@cache
+def codes(language: str = LANGUAGE) -> Mapping[int, Code]:
+    """The reply codes that the catalogue knows, by number.
+
+    >>> codes()[556].source
+    'RFC 7504, section 4'
+    """
+    data = _read("codes")
+    words: dict[str, tuple[str, str]] = _read(language)["codes"]
+    sources = {int(number): source for number, source in data["standard"].items()}
+    sources |= dict.fromkeys(data["in-the-wild"]["codes"], "")
+    known: dict[int, Code] = {}
+    for number, source in sorted(sources.items()):
+        name, meaning = words[str(number)]
+        known[number] = Code(number, name, meaning, source)
+    return MappingProxyType(known)
+
+
+def code(number: int, language: str = LANGUAGE) -> Code:
+    """What the catalogue has of a code; of one that it does not know, what its digits say (RFC 5321, section 4.2.1).
+
+    >>> code(559).name, code(437).name, code(999).name
+    ('permanent failure (mail system)', 'temporary failure', 'no SMTP reply code')
+    """
+    known = codes(language).get(number)
+    if known:
+        return known
+    digits = _read(language)["digits"]
+    first, second = str(number // 100), str(number // 10 % 10)
+    if first not in digits["first"]:
+        return Code(number, *digits["no-code"])
+    name, meaning = digits["first"][first]
+    subject = digits["second"].get(second)
+    return Code(number, f"{name} ({subject})" if subject else name, meaning)
+
+
+def code_name(number: int, language: str = LANGUAGE) -> str:
+    """The words to put beside a code.
+
+    >>> code_name(550)
+    'mailbox unavailable'
+    """
+    return code(number, language).name
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The rules in their order of trust: the first one that holds gives the cause.
+
+    >>> rules()[-1].cause
+    'other'
+    """
+    data = _read("rules")
+    words: dict[str, str] = {}
+    for name, patterns in data["words"].items():
+        words[name] = _spell(patterns, words)
+    return tuple(_rule(table, words) for table in data["rule"])
+
+
+@cache
+def providers() -> tuple[Provider, ...]:
+    """The providers, as listed.
+
+    >>> providers()[0].name
+    'google'
+    """
+    return tuple(
+        Provider(
+            table["name"],
+            table["title"],
+            tuple(table["suffixes"]),
+            tuple(table["match"]),
+            tuple(table["not"]),
+        )
+        for table in _read("providers")["provider"]
+    )
+
+
+def _rule(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
+    """A rule as rules.toml has it, its patterns joined and its words spelt out."""
+    return Rule(
+        id=table["id"],
+        cause=table["cause"],
+        text=_spell(table["text"], words) if "text" in table else None,
+        enhanced=_enhanced(table.get("enhanced", ())),
+        code=tuple(table.get("code", ())),
+        stage=tuple(table.get("stage", ())),
+        action=tuple(table.get("action", ())),
+        examples=tuple(map(Case.of, table["match"])),
+        counterexamples=tuple(map(Case.of, table.get("not", ()))),
+    )
+
+
+def _enhanced(forms: Iterable[str]) -> str | None:
+    """One pattern of enhanced codes: X is any class, * any subject or detail."""
+    parts = [form.replace("X", "[245]").replace(".", r"\.").replace("*", r"\d+") for form in forms]
+    return "^(?:" + "|".join(parts) + ")$" if parts else None
+
+
+def _spell(patterns: str | list[str], words: Mapping[str, str]) -> str:
+    """A pattern, or several as one, with each {word} of the file's vocabulary put in."""
+    pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
+    return _WORD.sub(lambda found: "(?:" + words[found[1]] + ")", pattern)
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))

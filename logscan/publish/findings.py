@@ -1,0 +1,256 @@
+"""Asks the data set every question there is, and keeps the answers beside what the scan said of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from logscan import plugins
+from logscan.counts import (
+    DELIVERED,
+    FAILURES,
+    INBOUND,
+    SCAN,
+    SENT,
+    deliveries,
+    largest_first,
+    rollup,
+    total,
+)
+from logscan.publish.series import numbers
+from logscan.publish.text import counted, heading, is_number, percent, safe
+from logscan.report import TOP, Answer, Asked, Report
+from logscan.run import Problem, Run
+
+if TYPE_CHECKING:
+    from logscan.publish.charts import Rendered
+
+# In the order in which a message meets them; other actions follow, most events first.
+ACTIONS = (
+    DELIVERED,
+    *FAILURES,
+    "attempt",
+    "held",
+    "discarded",
+    "redirected",
+    "filtered",
+    "warned",
+    "aborted",
+    "notified",
+    "deliverable",
+    "undeliverable",
+)
+# Different messages and recipients are counted exactly up to so many events: some 150 MB. Beyond it they are left out.
+EXACT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers that stand above all reports. The rules of counting: `logscan.counts`."""
+
+    events: int
+    actions: dict[str, int]
+    """Events of each action: they add up to `events`."""
+    first: datetime | None
+    last: datetime | None
+    deliveries: int
+    """Tries to deliver mail that we sent, one for each recipient."""
+    failures: dict[str, int]
+    """Failed deliveries by action."""
+    refusals: int
+    """Refusals of mail that clients brought to us."""
+    messages: int | None
+    """Different messages among the deliveries, by host and queue id; None where they are too many to count exactly."""
+    recipients: int | None
+    """Different recipients of messages."""
+    sentences: tuple[str, ...]
+    """The verdict, safe to show."""
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a sentence or two."""
+        return " ".join(self.sentences)
+
+    @property
+    def failed(self) -> int:
+        """Failed deliveries."""
+        return sum(self.failures.values())
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A report's answer, and the package that the report came from."""
+
+    report: Report
+    package: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything there is to show."""
+
+    run: Run
+    summary: Summary
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    """What went wrong with the sources, then with the reports."""
+    failures: pa.Table
+    """Every kind of failure: see `report.Asked.failures`."""
+    top: int | None
+    """Rows that the reader asked for; None: as fits the place."""
+
+    @cached_property
+    def charts(self) -> dict[str, Rendered]:
+        """The charts of all reports that have something to draw, by name. The first look at them loads matplotlib."""
+        from logscan.publish.charts import render
+
+        return {
+            finding.report.name: render(finding.answer, finding.report.name, finding.report.title, self.top or TOP)
+            for finding in self.findings
+            if finding.answer.chart and finding.answer.table.num_rows
+        }
+
+
+def gather(
+    events: ds.Dataset, run: Run, *, top: int | None = None, by: Literal["day", "hour"] | None = None
+) -> Findings:
+    """Ask every installed report, and sum up.
+
+    `events` has the columns of `schema.EVENTS`, filtered as the reader wished. Memory grows with the kinds of failures,
+    not with the events. A report that fails is named in `problems`, and the others are asked all the same.
+    `top` and `by` left out are chosen to fit the place and the time span.
+
+    >>> bounce = {"direction": "outbound", "action": "bounced", "cause": "policy", "recipient_domain": "a.example"}
+    >>> gather(Asked.of(bounce).events, Run((), ())).summary.verdict
+    'The only delivery failed: policy at a.example.'
+    """
+    asked = Asked(events, top or TOP, by)
+    reports, problems = plugins.load(plugins.REPORTS, Report)
+    packages = plugins.packages(plugins.REPORTS)
+    findings: list[Finding] = []
+    for report in sorted(reports.values(), key=lambda report: (report.place, report.name)):
+        package = packages[report.name]
+        try:
+            answer = report.answer(asked)
+            _check(answer)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's report must not end the run
+            met = f"failed: {plugins.said(error)}"
+            problems.append(plugins.broken(plugins.REPORTS, report.name, package, met))
+        else:
+            findings.append(Finding(report, package, answer))
+    return Findings(run, _summary(asked), tuple(findings), run.problems + tuple(problems), asked.failures, top)
+
+
+def _check(answer: Answer) -> None:
+    """Raise `TypeError` or `ValueError` where the answer breaks the contract."""
+    if not isinstance(answer, Answer):
+        raise TypeError(f"it answered with {type(answer).__name__}, not logscan.report.Answer")
+    if not isinstance(answer.table, pa.Table):
+        raise TypeError(f"its table is {type(answer.table).__name__}, not pyarrow.Table")
+    if not isinstance(answer.note, str):
+        raise TypeError(f"its note is {type(answer.note).__name__}, not str")
+    chart = answer.chart
+    axes = (chart.x, *chart.series, *([chart.by] if chart.by else [])) if chart else ()
+    named = {*answer.shown, *answer.below, *answer.brief, *axes}
+    if missing := sorted(named - set(answer.table.column_names)):
+        raise ValueError(f"its table has no column {', '.join(missing)}")
+    if chart:
+        for name in chart.series:
+            if not is_number(type_ := answer.table.schema.field(name).type):
+                raise ValueError(f"its chart draws {name}, which is {type_}, not numbers")
+        numbers(answer, TOP)
+
+
+def _summary(asked: Asked) -> Summary:
+    outcomes = asked.outcomes
+    by_action = largest_first(rollup(outcomes, ["action"])).select(["action", "events"]).to_pylist()
+    counted_actions = {row["action"] or "none": row["events"] for row in by_action}
+    actions = {name: counted_actions.pop(name) for name in ACTIONS if name in counted_actions} | counted_actions
+    sent = outcomes.filter(SENT)
+    failures = {name: number for name in FAILURES if (number := total(sent.filter(pc.field("action") == name)))}
+    tries = total(deliveries(sent, []), "deliveries")
+    messages, recipients = _different(asked, tries)
+    return Summary(
+        events=total(outcomes),
+        actions=actions,
+        first=pc.min(outcomes["since"]).as_py(),
+        last=pc.max(outcomes["last"]).as_py(),
+        deliveries=tries,
+        failures=failures,
+        refusals=total(asked.failures.filter(INBOUND)),
+        messages=messages,
+        recipients=recipients,
+        sentences=verdict(tries, asked.failures, total(outcomes)),
+    )
+
+
+def _different(asked: Asked, tries: int) -> tuple[int | None, int | None]:
+    """How many different messages and recipients the deliveries have."""
+    if tries > EXACT:
+        return None, None
+    columns = {name: ds.field(name).cast(pa.string()) for name in ("host", "queue_id", "recipient")}
+    outcome = ds.field("action").isin((DELIVERED, *FAILURES)) & ds.field("queue_id").is_valid()
+    rows = asked.events.scanner(columns=columns, filter=SENT & outcome, **SCAN).to_table()
+    messages = rows.group_by(["host", "queue_id"]).aggregate([]).num_rows
+    return messages, rows.group_by(list(columns)).aggregate([]).num_rows
+
+
+def verdict(tries: int, failures: pa.Table, events: int) -> tuple[str, ...]:
+    """What a hurried reader must know, in sentences.
+
+    From the number of deliveries, the counted failures (`Asked.failures`) and the number of all events.
+
+    >>> failures = pa.table({"direction": ["outbound", "inbound"], "action": ["bounced", "rejected"],
+    ...     "cause": ["user-unknown", "blocklisted"], "recipient_domain": ["a.example", "us.example"],
+    ...     "events": [20, 1], "since": [1, 1], "last": [2, 2]})
+    >>> for sentence in verdict(80, failures, 150):
+    ...     print(sentence)
+    25.0 % of 80 deliveries failed, 20 of them for good; most often: user-unknown (20), mainly at a.example (20).
+    1 incoming try was refused; most often: blocklisted (1).
+    """
+    sent, received = failures.filter(SENT), failures.filter(INBOUND)
+    failed, refused = total(sent), total(received)
+    if not tries and not refused:
+        return (
+            f"Nothing was delivered or refused: {counted(events, 'other event')}." if events else "No mail events.",
+        )
+    sentences = []
+    if tries == 1:
+        sentences.append(f"The only delivery failed: {_usual(sent)}." if failed else "The only delivery succeeded.")
+    elif failed:
+        for_good = total(sent.filter(pc.field("action") != "deferred"))
+        sentences.append(
+            f"{percent(failed / tries)} of {tries:,} deliveries failed,"
+            f" {f'{for_good:,}' if for_good else 'none'} of them for good; most often: {_usual(sent, numbers=True)}."
+        )
+    elif tries:
+        sentences.append(f"All {tries:,} deliveries succeeded.")
+    if refused:
+        cause, number = _largest(received, "cause")
+        tried = counted(refused, "incoming try was", "incoming tries were")
+        sentences.append(f"{tried} refused; most often: {cause} ({number:,}).")
+    elif not failed:
+        sentences.append("Nothing was refused.")
+    return tuple(sentences)
+
+
+def _usual(failures: pa.Table, *, numbers: bool = False) -> str:
+    """The cause of most failures, and the domain that has most of those."""
+    top = largest_first(rollup(failures, ["cause"])).slice(0, 1)["cause"]
+    cause, of_cause = _largest(failures, "cause")
+    same = pc.is_in(failures["cause"], value_set=top.combine_chunks())
+    domain, at_domain = _largest(failures.filter(same), "recipient_domain")
+    return f"{cause} ({of_cause:,}), mainly at {domain} ({at_domain:,})" if numbers else f"{cause} at {domain}"
+
+
+def _largest(failures: pa.Table, column: str) -> tuple[str, int]:
+    """The group with most events, as it is called in a sentence, and their number."""
+    [group] = largest_first(rollup(failures, [column])).slice(0, 1).to_pylist()
+    return (safe(group[column], 60) if group[column] else f"no {heading(column)}"), group["events"]
