@@ -88,7 +88,7 @@ def _unfold(
     return text, found.dictionary_encode(), code
 
 
-_CONTINUATION = re.compile(r"(?:^| )(\d{3})([- ])(?:([245]\.\d{1,3}\.\d{1,3}) ?)?")
+_CONTINUATION = re.compile(r"(?:^| )(\d{3})([- ])(?:([245]\.\d{1,3}\.\d{1,3}) ?)?", re.ASCII)
 
 
 def _unfold_one(line: str) -> tuple[str, str | None, int]:
