@@ -19,6 +19,7 @@ import pyarrow as pa
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
 
 # Literals are compared eight bytes at a time, wherever a row starts: reads past the end of the last row stay inside.
 # The longest are tokens, of 255 bytes.
@@ -41,7 +42,7 @@ class Buffer:
         self.size = len(data)
         self.bytes: Bytes = padded
         # The eight bytes from each place on, as one integer: comparing a literal is comparing a number.
-        self.words: npt.NDArray[np.uint64] = np.ndarray(
+        self.words: Words = np.ndarray(
             (len(padded) - 8,), dtype="<u8", buffer=padded.data, strides=(1,)
         )
         self._places: dict[bytes, Ints] = {}
@@ -65,24 +66,27 @@ class Buffer:
         """Whether `literal` stands at each place."""
         hits = None
         for i in range(0, len(literal), 8):
-            part = literal[i : i + 8]
-            want = np.uint64(int.from_bytes(part, "little"))
-            here = self.words[at + i] if i else self.words[at]
-            if len(part) < 8:
-                here = here & np.uint64((1 << 8 * len(part)) - 1)
-            hits = here == want if hits is None else hits & (here == want)
+            mask, want = _as_word(literal[i : i + 8])
+            here = (self.words[at + i if i else at] & mask) == want
+            hits = here if hits is None else hits & here
             if not hits.any():
                 break
         return np.ones(len(at), bool) if hits is None else hits
 
 
+def _as_word(part: bytes) -> tuple[np.uint64, np.uint64]:
+    """Up to eight bytes as an integer, and the mask of that many."""
+    return np.uint64((1 << 8 * len(part)) - 1), np.uint64(int.from_bytes(part, "little"))
+
+
 class Spans:
     """Rows of a buffer. A row whose end lies before its start is missing (null)."""
 
-    __slots__ = ("buffer", "end", "start")
+    __slots__ = ("_heads", "buffer", "end", "start")
 
-    def __init__(self, buffer: Buffer, start: Ints, end: Ints):
+    def __init__(self, buffer: Buffer, start: Ints, end: Ints, heads: Words | None = None):
         self.buffer, self.start, self.end = buffer, start, end
+        self._heads = heads
 
     @classmethod
     def lines(cls, data: bytes) -> tuple[Spans, Ints]:
@@ -151,7 +155,9 @@ class Spans:
 
     def take(self, which: Ints | Bools) -> Spans:
         """Some of the rows, by index or mask."""
-        return Spans(self.buffer, self.start[which], self.end[which])
+        rows = np.flatnonzero(which) if which.dtype == bool else which  # several times faster than a mask
+        heads = None if self._heads is None else self._heads[rows]
+        return Spans(self.buffer, self.start[rows], self.end[rows], heads)
 
     def where(self, keep: Bools) -> Spans:
         """The same rows, missing where not `keep`."""
@@ -164,13 +170,19 @@ class Spans:
 
     def byte(self, at: int = 0) -> Bytes:
         """The byte at `at` of each row (counted from its end when negative); 0 where the row is too short."""
-        place = self.start + at if at >= 0 else self.end + at
-        inside = (place >= self.start) & (place < self.end)
-        return np.where(inside, self.buffer.bytes[np.where(inside, place, 0)], 0).astype(np.uint8)
+        inside = self.length > at if at >= 0 else self.length >= -at
+        return np.asarray(self.buffer.bytes[(self.start if at >= 0 else self.end) + at] * inside, np.uint8)
 
     def startswith(self, literal: bytes) -> Bools:
         """Which rows start with `literal`."""
-        return np.asarray((self.length >= len(literal)) & self.buffer.equal(self.start, literal))
+        if self._heads is None:
+            # Kept, for forms are told apart by asking the same rows for one literal after the other.
+            self._heads = self.buffer.words[self.start]
+        mask, want = _as_word(literal[:8])
+        hits = ((self._heads & mask) == want) & (self.length >= len(literal))
+        if len(literal) > 8 and len(rows := np.flatnonzero(hits)):
+            hits[rows] = self.buffer.equal(self.start[rows] + 8, literal[8:])
+        return np.asarray(hits)
 
     def endswith(self, literal: bytes) -> Bools:
         """Which rows end with `literal`."""

@@ -63,6 +63,7 @@ class Heads:
 
     def take(self, which: Bools | Ints) -> Heads:
         """Some of the lines."""
+        which = np.flatnonzero(which) if which.dtype == bool else which
         return Heads(
             self.rows[which],
             self.time[which],
@@ -191,7 +192,7 @@ def _fits(word: npt.NDArray[np.uint64], pattern: bytes) -> Bools:
 
 
 def _words(lines: Spans, at: int) -> npt.NDArray[np.uint64]:
-    return lines.buffer.words[np.minimum(lines.start + at, len(lines.buffer.words) - 1)]
+    return lines.buffer.words[lines.start + at]
 
 
 def _bsd(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:

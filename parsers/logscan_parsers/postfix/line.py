@@ -64,7 +64,7 @@ def bodies(lines: Lines, rows: Ints) -> Spans:
 def starting(lines: Lines, rows: Ints, literal: bytes) -> tuple[Ints, Ints]:
     """The rows whose body starts with `literal`, and those left."""
     hit = lines.body.take(rows).startswith(literal)
-    return rows[hit], rows[~hit]
+    return np.compress(hit, rows), np.compress(~hit, rows)
 
 
 def path(spans: Spans) -> tuple[Spans, Spans]:
