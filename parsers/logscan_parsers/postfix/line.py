@@ -105,8 +105,8 @@ def peer(spans: Spans) -> tuple[pa.StringArray, pa.StringArray]:
     >>> [column.to_pylist() for column in peer(rows)]
     [['mx.example', None, None, None, 'mx'], ['192.0.2.1', '2001:db8::1', None, None, None]]
     """
-    name = spans.before(b"[")
-    inside = spans.after(b"[").before(b"]")
+    name, inside = spans.partition(b"[")
+    inside = inside.before(b"]")
     name = name.where((name.length > 0) & ~name.is_(b"unknown"))
     number = inside.where(~inside.is_(b"unknown") & ~inside.has(b"/") & (inside.length > 0))
     return name.to_arrow(), number.to_arrow()
