@@ -76,8 +76,9 @@ class Clock:
     def utc(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps without year (`stamp`), each the one nearest to the anchor before its offset."""
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
-        near = np.full(len(wall), self.latest) if self.unwound else self.moments[place]
-        years = near.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970
+        moments = np.array([self.latest]) if self.unwound else self.moments
+        near = moments[place]
+        years = (moments.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970)[place]
         best = self._nearest(wall, years, near)
         far = np.flatnonzero(np.abs(best - near) > 150 * DAY)
         if len(far):

@@ -143,15 +143,21 @@ def _only_open(events: pa.Table, messages: pa.Table) -> Settled:
 
 
 def _keys(messages: pa.Table, events: pa.Table) -> Ints:
-    """A number for each row's host and queue id; messages first, then events. Events without an id get their own."""
+    """A number for each row's host and queue id; messages first, then events."""
     keys = np.zeros(len(messages) + len(events), np.int64)
     for name in ("host", "queue_id"):
-        parts = [table[name].cast(pa.string()) for table in (messages, events)]
-        column = pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string())
-        encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+        parts = [_encoded(table[name]) for table in (messages, events) if len(table)]
+        if not parts:
+            break
+        encoded = pa.chunked_array([chunk for part in parts for chunk in part.chunks]).unify_dictionaries()
+        encoded = encoded.combine_chunks()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         keys = keys * (len(encoded.dictionary) + 1) + codes + 1
     return keys
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
 
 
 def _lives(messages: pa.Table, events: pa.Table, order: list[Ints], within: Ints | None = None) -> tuple[Ints, Bools]:
