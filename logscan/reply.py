@@ -17,7 +17,6 @@ from logscan.spans import Bools, Spans, table_of
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\.?")
 _ENHANCED_BYTES = table_of(b"0123456789.")
-_OPENING = tuple(b"#([<")
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,13 @@ class Replies:
 def cut(texts: Spans) -> Replies:
     """The replies that stand at the start of `texts`. Missing rows give nulls; texts without a code keep their words.
 
+    An enhanced code counts where RFC 2034 (4) has it, right after the reply code. Servers that write `550 #5.1.0` or
+    `550 ... (#5.1.0)` state none by that rule, nor do the servers that they talk to see one.
+
     >>> rows, _ = Spans.lines(b"550-5.1.1 No such 550 5.1.1 user\\n421 busy\\n550 #5.1.0 no\\nConnection refused\\n")
     >>> replies = cut(rows)
     >>> replies.code.to_pylist(), replies.enhanced.to_pylist()
-    ([550, 421, 550, None], ['5.1.1', None, '5.1.0', None])
+    ([550, 421, 550, None], ['5.1.1', None, None, None])
     >>> replies.text.to_pylist()
     ['550 5.1.1 No such user', '421 busy', '550 #5.1.0 no', 'Connection refused']
     """
@@ -46,9 +48,8 @@ def cut(texts: Spans) -> Replies:
     folded = coded & (separator == ord("-"))
 
     after = Spans(texts.buffer, texts.start + 4, np.where(coded, texts.end, texts.start))
-    # Lines that are empty but for the code leave a blank before the next; some servers put the code in brackets.
+    # Lines that are empty but for the code leave a blank before the next.
     after = after.skip((after.byte() == ord(" ")).astype(np.int64))
-    after = after.skip(np.isin(after.byte(), _OPENING).astype(np.int64))
     enhanced = enhanced_codes(after)
     text = texts.to_arrow()
     if folded.any():

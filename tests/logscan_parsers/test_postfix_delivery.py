@@ -100,9 +100,9 @@ REPLIES = {
         f"bounced (host m[192.0.2.1] said: 451-4.3.0 first 550 5.1.1 last{RCPT}",
         said("rcpt", 550, "5.1.1", "550 5.1.1 first last"),
     ),
-    "a code with a hash": (
+    "a code with a hash is none; the server's own stands": (
         f"bounced (host m[192.0.2.1] said: 550 #5.1.0 Address rejected.{RCPT}",
-        said("rcpt", 550, "5.1.0", "550 #5.1.0 Address rejected."),
+        said("rcpt", 550, "5.0.9", "550 #5.1.0 Address rejected."),
     ),
     "two digits of detail": (
         f"bounced (host m[192.0.2.1] said: 550 5.1.10 RESOLVER.ADR{RCPT}",
