@@ -123,8 +123,8 @@ def _pieces(source: Source, raw: RawBytes, size: int, wanted: int) -> Iterator[b
         raise source.error(str(error), "copy the file again, or scan again once it is written whole") from error
 
 
-def _stretch(pieces: Iterator[bytes], at: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The lines whose first byte lies in [start, end), as pieces with their offsets.
+def _stretch(pieces: Iterator[bytes], at: int, start: int, end: int) -> Iterator[tuple[int, memoryview]]:
+    """The lines whose first byte lies in [start, end), as views of the pieces, with their offsets.
 
     The first of the given pieces lies at offset `at`, which is before `start` unless that is 0.
     """
@@ -137,8 +137,7 @@ def _stretch(pieces: Iterator[bytes], at: int, start: int, end: int) -> Iterator
             begun = first > 0
         if at >= end:
             last = piece.find(b"\n", max(end - 1 - here, 0)) + 1
-        mine = piece[first : last or None] if begun else b""
-        if mine:
+        if begun and (mine := memoryview(piece)[first : last or None]):
             yield here + first, mine
         if at >= end and last:
             return
@@ -151,7 +150,7 @@ class _Cutter:
         self.at = at
         """The offset up to which all was given."""
         self._block_size = self._enough = block_size
-        self._held: list[bytes] = []
+        self._held: list[memoryview | bytes] = []
         self._size = 0
         self._overlong = 0
 
@@ -160,10 +159,10 @@ class _Cutter:
         """Bytes of a line whose end was not met."""
         return self._overlong or self._size
 
-    def cut(self, offset: int, piece: bytes) -> Iterator[Chunk]:
+    def cut(self, offset: int, piece: memoryview) -> Iterator[Chunk]:
         """The chunks that this piece, which lies at `offset`, completes."""
         if self._overlong:
-            end = piece.find(b"\n") + 1
+            end = bytes(piece).find(b"\n") + 1
             self._overlong += end or len(piece)
             if not end:
                 return
@@ -207,7 +206,7 @@ class _Cutter:
         self.at += end
 
     def _long_line(self) -> Chunk:
-        chunk = Chunk(self.at, self._held[0], self._overlong)
+        chunk = Chunk(self.at, bytes(self._held[0]), self._overlong)
         self.at += self._overlong
         self._held, self._size, self._overlong = [], 0, 0
         return chunk
