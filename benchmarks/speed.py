@@ -37,7 +37,14 @@ def counts(events: pa.Table) -> Counts:
 
 
 def _count(table: pa.Table, *names: str) -> dict[str, int]:
-    rows = table.select(names).unify_dictionaries().combine_chunks().group_by(names).aggregate([([], "count_all")]).to_pylist()
+    rows = (
+        table.select(names)
+        .unify_dictionaries()
+        .combine_chunks()
+        .group_by(names)
+        .aggregate([([], "count_all")])
+        .to_pylist()
+    )
     return {"|".join("" if row[n] is None else str(row[n]) for n in names): row["count_all"] for row in rows}
 
 

@@ -78,14 +78,16 @@ class Clock:
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
         moments = np.array([self.latest]) if self.unwound else self.moments
         near = moments[place]
-        years = (moments.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970)[place]
+        year = moments.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970
+        years = year[place] if (year != year[0]).any() else int(year[0])
         best = self._nearest(wall, years, near)
         far = np.flatnonzero(np.abs(best - near) > 150 * DAY)
         if len(far):
             # New Year lies between the line and its anchor; or it is 29 February, and the leap year is up to 8 away.
             leap_day = (wall[far] - _LEAP_START) // DAY == _FEBRUARY_29
             around = range(-8, 9) if leap_day.any() else range(-1, 2)
-            tries = np.stack([self._nearest(wall[far], years[far] + d, near[far]) for d in around])
+            base = np.broadcast_to(years, len(wall))[far]
+            tries = np.stack([self._nearest(wall[far], base + d, near[far]) for d in around])
             pick = np.argmin(np.abs(tries - near[far]), axis=0)
             best[far] = tries[pick, np.arange(len(far))]
         return best
@@ -95,7 +97,7 @@ class Clock:
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
         return self._instant(wall, self.moments[place])
 
-    def _nearest(self, wall: Ints, years: Ints, near: Ints) -> Ints:
+    def _nearest(self, wall: Ints, years: Ints | int, near: Ints) -> Ints:
         return self._instant(in_year(wall, years), near)
 
     def _instant(self, wall: Ints, near: Ints) -> Ints:

@@ -255,9 +255,11 @@ class Spans:
         at, stop = self.start[rows], np.minimum(self.end[rows], self.start[rows] + limit)
         while len(rows):
             goes_on = (at < stop) & belongs[self.buffer.bytes[at]]
-            ended = ~goes_on
-            end[rows[ended]] = at[ended]
-            rows, at, stop = rows[goes_on], at[goes_on] + 1, stop[goes_on]
+            if not goes_on.all():
+                ended, left = np.flatnonzero(~goes_on), np.flatnonzero(goes_on)
+                end[rows[ended]] = at[ended]
+                rows, at, stop = rows[left], at[left], stop[left]
+            at = at + 1
         return Spans(self.buffer, self.start, end)
 
     def near(self, byte: int) -> Ints:
