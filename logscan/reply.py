@@ -92,14 +92,40 @@ def _unfold(
 _CONTINUATION = re.compile(r" (\d{3})([- ])(?:([245]\.\d{1,3}\.\d{1,3}) ?)?", re.ASCII)
 
 
+_LEADING_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3}) ?", re.ASCII)
+_OTHER_CODE = re.compile(r" (\d{3})-", re.ASCII)
+
+
 def _unfold_one(line: str) -> tuple[str, str | None, int]:
-    """The reply without the codes of its further lines, its enhanced code, and the code that counts: the last line's.
+    """The reply without the codes of its further lines, its enhanced code, and its code.
 
-    A reply whose lines differ in their codes is judged by the last (Postfix, smtp_chat.c).
+    >>> _unfold_one("550-5.1.1 No such 550-user 550 5.1.1 here, see rule 550 b")
+    ('550 5.1.1 No such user here, see rule 550 b', '5.1.1', 550)
+    """
+    code = line[:3]
+    *parts, rest = line[4:].split(f" {code}-")
+    stated = _LEADING_ENHANCED.match(parts[0] if parts else rest)
+    # The last line begins at the last mark; the words may hold the code too, so one with an enhanced code goes before.
+    mark = f" {code} {stated[1][0]}." if stated and f" {code} {stated[1][0]}." in rest else f" {code} "
+    body, found, last = rest.rpartition(mark)
+    if not found or any(other[1] != code for other in _OTHER_CODE.finditer(line)):
+        return _unfold_mixed(line)
+    texts, enhanced = [], None
+    for part in (*parts, body, mark[5:] + last):
+        text = part
+        if leading := _LEADING_ENHANCED.match(part):
+            enhanced, text = leading[1], part[leading.end() :]
+        if text := text.strip():
+            texts.append(text)
+    return " ".join([code, *([enhanced] if enhanced else []), *texts]), enhanced, int(code)
 
-    >>> _unfold_one("550-5.1.1 No such 550-user 550 5.1.1 here")
-    ('550 5.1.1 No such user here', '5.1.1', 550)
-    >>> _unfold_one("451-4.3.0 first 550 5.1.1 last")
+
+def _unfold_mixed(line: str) -> tuple[str, str | None, int]:
+    """The same of a reply whose lines differ in their codes, or whose last line is cut off.
+
+    Such a reply is judged by its last line (Postfix, smtp_chat.c).
+
+    >>> _unfold_mixed("451-4.3.0 first 550 5.1.1 last")
     ('550 5.1.1 first last', '5.1.1', 550)
     """
     line = " " + line  # a pattern that starts with one literal is found several times faster

@@ -343,10 +343,14 @@ class Spans:
         >>> Spans.lines(b"1.25\\n7\\n7..9\\n\\n")[0].decimal().to_pylist()
         [1.25, 7.0, None, None]
         """
-        before, fraction = self.partition(b".")
-        whole, good = before.or_else(self).number()
+        point = self.near(ord("."))
+        if len(far := np.flatnonzero((point == 8) & (self.length > 8))):
+            point[far] = self.take(far).compact().until(b".").length
+        present = point < self.length
+        end = np.where(present, self.start + point, self.end)
+        whole, good = Spans(self.buffer, self.start, end).number()
+        fraction = Spans(self.buffer, end + 1, self.end)
         value, good_fraction = fraction.number()
-        present = fraction.present
         scale = 10.0 ** np.where(present & good_fraction, fraction.length, 0)
         bad = ~good | (present & ~good_fraction)
         return pa.array(whole + value / scale, mask=bad)

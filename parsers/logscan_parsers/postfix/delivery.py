@@ -135,17 +135,17 @@ def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
     text = text.skip(2 * opened.astype(np.int64))
     text = Spans(text.buffer, text.start, text.end - (opened & text.endswith(b")")))
 
-    relay = head.after(b", relay=").until(b", ")
+    relay = head.after(b", relay=").until(b",")
     answer = _answers(text, relay)
     actions = [ACTIONS.get(value.decode(), value.decode()) for value in values]
-    dsn = reply.enhanced_codes(head.after(b", dsn=").until(b", "))
+    dsn = reply.enhanced_codes(head.after(b", dsn=").until(b","))
     table = pa.table(
         {
             "queue_id": lines.queue_id.take(rows).to_arrow(),
             "recipient": recipient.where(recipient.length > 0).to_arrow(),
             "direction": words(_direction(lines, rows, relay), ["outbound", "local"]),
             "action": words(codes, actions),
-            "delay": head.after(b", delay=").until(b", ").decimal(),
+            "delay": head.after(b", delay=").until(b",").decimal(),
             **answer,
         }
     )
