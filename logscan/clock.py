@@ -19,6 +19,8 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 
+from logscan.columns import stretches
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -76,6 +78,10 @@ class Clock:
     def utc(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps without year (`stamp`), each the one nearest to the anchor before its offset."""
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
+        first, which = stretches(wall, place)
+        return self._utc(wall[first], place[first])[which]
+
+    def _utc(self, wall: Ints, place: Ints) -> Ints:
         moments = np.array([self.latest]) if self.unwound else self.moments
         near = moments[place]
         year = moments.astype("M8[us]").astype("M8[Y]").astype(np.int64) + 1970

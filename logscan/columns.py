@@ -10,6 +10,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
+def stretches(*columns: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where rows that repeat the row before begin anew: the first row of each stretch, and the stretch of each row.
+
+    Lines of a log come many to a second; what is worked out for a stretch need not be for each of its lines.
+
+    >>> first, which = stretches(np.array([5, 5, 7, 7, 5]))
+    >>> first.tolist(), which.tolist()
+    ([0, 2, 4], [0, 0, 1, 1, 2])
+    """
+    changed = np.zeros(len(columns[0]), bool)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changed), np.cumsum(changed) - 1
+
+
 def word(value: str, rows: int) -> pa.DictionaryArray:
     """A column that says the same in all rows.
 

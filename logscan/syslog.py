@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from logscan.clock import DAY, SECOND
+from logscan.columns import stretches
 from logscan.parser import Block
 from logscan.spans import DIGITS, Bools, Buffer, Ints, Spans, table_of
 
@@ -197,8 +198,10 @@ def _words(lines: Spans, at: int) -> npt.NDArray[np.uint64]:
 
 def _bsd(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     date, clock = _words(lines, 0), _words(lines, 8)
+    first, which = stretches(date, clock)
+    date, clock = date[first], clock[first]
     padded = date | np.uint64(0x10 << 32)  # a day padded by space becomes one padded by zero
-    good = (lines.length >= 16) & _fits(padded, b"___ 99 9") & _fits(clock, b"9:99:99 ")
+    good = _fits(padded, b"___ 99 9") & _fits(clock, b"9:99:99 ")
     key = (date & np.uint64(0xFFFFFF)).astype(np.int64)
     month = _MONTH_ORDER[np.minimum(np.searchsorted(_MONTH_KEYS, key, sorter=_MONTH_ORDER), 11)]
     high, low = padded.astype(np.int64), clock.astype(np.int64)
@@ -208,8 +211,9 @@ def _bsd(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
     good &= (_MONTH_KEYS[month] == key) & (day >= 1) & (day <= _LEAP_DAYS[month])
     good &= (hour < 24) & (minute < 60) & (second < 61)
     time = (_LEAP_DAYS_BEFORE[month] + day - 1) * DAY + ((hour * 60 + minute) * 60 + second) * SECOND + _LEAP_START
-    kind = np.where(good, NO_YEAR, -1).astype(np.int8)
-    return time, kind, Spans(lines.buffer, lines.start + 16, np.where(good, lines.end, lines.start))
+    readable = good[which] & (lines.length >= 16)
+    kind = np.where(readable, NO_YEAR, -1).astype(np.int8)
+    return time[which], kind, Spans(lines.buffer, lines.start + 16, np.where(readable, lines.end, lines.start))
 
 
 def _iso(lines: Spans) -> tuple[Ints, npt.NDArray[np.int8], Spans]:
