@@ -303,14 +303,14 @@ def _end(run: Run, strict: bool, *, shown: bool = False) -> None:
 
 
 def _tell(run: Run) -> None:
-    from logscan.publish.text import percent
-
     for problem in run.problems[:PROBLEMS_SHOWN]:
         _say(str(problem))
     if len(run.problems) > PROBLEMS_SHOWN:
         _say(f"and {len(run.problems) - PROBLEMS_SHOWN} more")
     tally = run.tally
     if tally.unread:
+        from logscan.publish.text import percent
+
         share = percent(tally.share_understood, 2)
         _say(f"{tally.unread:,} of {tally.lines:,} lines not understood ({share} understood)")
         read = next(read for read in run.sources if read.tally.samples)
