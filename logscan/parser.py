@@ -105,9 +105,9 @@ class Parsed:
 
     events:   a row per reply or outcome, in line order: `time`, `host` and `offset` (of the line), and those columns
               of `schema.EVENTS` that the log states.
-    messages: a row per line that says something of a message: `time`, `host`, `queue_id`, `offset`, any of
-              `schema.FACTS`, and `mark` (int8): BEGIN on the line that begins the message's life, END on the one that
-              ends it, else 0.
+    messages: a row per line that says something of a message, in any order: `time`, `host`, `queue_id`, `offset`, any
+              of `schema.FACTS` (lines of one message must agree on them), and `mark` (int8): BEGIN on the line that
+              begins the message's life, END on the one that ends it, else 0.
     """
 
     events: pa.Table

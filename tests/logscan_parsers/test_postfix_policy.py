@@ -380,7 +380,7 @@ FACTS: dict[str, tuple[str, dict[str, Any]]] = {
         "client=unknown[2001:db8::1], sasl_method=PLAIN, sasl_username=u",
         {"client_ip": "2001:db8::1", "mark": 1},
     ),
-    "pickup": ("uid=0 from=<root>", {"sender": "root", "mark": 1}),
+    "pickup, whose from= is a short name": ("uid=0 from=<root>", {"mark": 1}),
     "message-id": ("message-id=<1@x.example>", {"message_id": "1@x.example", "mark": 0}),
     "no message-id": ("message-id=<>", {"mark": 0}),
     "message-id without brackets": ("message-id=1@x.example", {"message_id": "1@x.example", "mark": 0}),

@@ -18,7 +18,7 @@ from logscan.columns import concat, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Bools, Ints
 from logscan_parsers.postfix import delivery, message, policy, session
-from logscan_parsers.postfix.line import Lines, known
+from logscan_parsers.postfix.line import Lines, known, sessions
 
 __all__ = ["parser"]
 
@@ -109,16 +109,17 @@ def parse(block: Block) -> Parsed:
         ours = _ours(head)
         other += int((~ours).sum())
         lines = Lines.of(head.take(ours) if not ours.all() else head)
-        read = np.zeros(len(lines), bool)
+        needless = sessions(lines)
+        read = needless.copy()
         for form in (delivery, message, policy, session):
             for table, rows, as_events in form.read(lines, ~read):
                 read[rows] = True
                 (events if as_events else messages).append(_place(table, rows, lines, block, as_events))
         rest = np.flatnonzero(~read)
-        needless = known(lines, rest)
-        understood += int(read.sum())
+        needless[rest] = known(lines, rest)
+        understood += int((read & ~needless).sum())
         known_lines += int(needless.sum())
-        unread.append(lines.head.rows[rest[~needless]])
+        unread.append(lines.head.rows[~read & ~needless])
     missed = np.sort(np.concatenate(unread))
     samples = tuple(
         (int(block.offsets[i]), text[:SAMPLE_LENGTH])
@@ -128,7 +129,7 @@ def parse(block: Block) -> Parsed:
     )
     empty = len(block) - understood - known_lines - other - len(missed)
     tally = Tally(understood, known_lines + empty, other, len(missed), samples)
-    return Parsed(_in_order(events), _in_order(messages), tally)
+    return Parsed(_in_order(events), concat(messages) if messages else pa.table({}), tally)
 
 
 def _ours(head: syslog.Heads) -> Bools:

@@ -118,13 +118,13 @@ def _known_pattern() -> str:
     return "^(?:" + "|".join(data["pattern"]) + ")"
 
 
+def sessions(lines: Lines) -> Bools:
+    """Which rows say that a session begins or ends, or nothing: many of all lines, known at once, and not needed."""
+    body = lines.body
+    return body.startswith(b"connect from ") | body.startswith(b"disconnect from ") | (body.length <= 0)
+
+
 def known(lines: Lines, rows: Ints) -> Bools:
-    """Which rows are known and not needed. Most are sessions that begin and end, told by their first words."""
-    body = lines.body.take(rows)
-    quick = body.startswith(b"connect from ") | body.startswith(b"disconnect from ") | (body.length <= 0)
-    rest = np.flatnonzero(~quick)
-    if len(rest):
-        quick[rest] = pc.match_substring_regex(body.take(rest).to_arrow(), _known_pattern()).to_numpy(
-            zero_copy_only=False
-        )
-    return quick
+    """Which of other rows are known and not needed."""
+    matches = pc.match_substring_regex(lines.body.take(rows).to_arrow(), _known_pattern())
+    return np.asarray(matches.to_numpy(zero_copy_only=False), bool)

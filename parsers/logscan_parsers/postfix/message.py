@@ -47,8 +47,8 @@ def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
         yield _facts(lines, rows, BEGIN, client_host=client_host, client_ip=client_ip), rows, False
     rows, rest = starting(lines, rest, b"uid=")
     if len(rows):
-        sender, _ = path(bodies(lines, rows).after(b" from=<"))
-        yield _facts(lines, rows, BEGIN, sender=_sender(sender)), rows, False
+        # Its from= is the submitting user's short name; the queue manager's line has the envelope sender.
+        yield _facts(lines, rows, BEGIN), rows, False
     rows, rest = starting(lines, rest, b"sender ")
     postmaster, rest = starting(lines, rest, b"postmaster ")
     rows = np.sort(np.concatenate((rows, postmaster)))

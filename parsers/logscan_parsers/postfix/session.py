@@ -37,8 +37,6 @@ def _forms() -> list[dict[str, Any]]:
 def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
     """Tables of events, and the rows they come from."""
     rest = np.flatnonzero(unread & ~lines.queue_id.present & ~lines.noqueue)
-    body = lines.body.take(rest)
-    rest = rest[~(body.startswith(b"connect from ") | body.startswith(b"disconnect from "))]
     for form in _forms():
         if not len(rest):
             return
