@@ -20,7 +20,7 @@ _SHORT = table_of(b"0123456789ABCDEF")
 _LONG = table_of(b"0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz")
 _LONGEST_ID = 24
 
-QUOTE, CLOSE = ord('"'), ord(">")
+QUOTE, NINE, SLASH = b'"9/'
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,11 @@ def peer(spans: Spans) -> tuple[pa.StringArray, pa.StringArray]:
     name, inside = spans.partition(b"[")
     inside = inside.before(b"]")
     name = name.where((name.length > 0) & ~name.is_(b"unknown"))
-    number = inside.where(~inside.is_(b"unknown") & ~inside.has(b"/") & (inside.length > 0))
+    no_address = inside.is_(b"unknown") | (inside.length <= 0)
+    # An address that starts with a letter is IPv6 or none: the name of a socket, of which few lines speak.
+    if len(rows := np.flatnonzero((inside.byte() > NINE) | (inside.byte() == SLASH))):
+        no_address[rows] |= inside.take(rows).compact().has(b"/")
+    number = inside.where(~no_address)
     return name.to_arrow(), number.to_arrow()
 
 
