@@ -119,21 +119,16 @@ def _outcomes(lines: Lines, rows: Ints) -> tuple[pa.Table, Ints]:
         _, rest = path(tail.where(aliased).skip(len(b", orig_to=<")))
         tail = rest.where(aliased).or_else(tail)
     status_tail = tail.after(b", status=")
-    # A line cut before its status is whole says nothing of an outcome; it stays unread.
-    whole = status_tail.has(b" (")
-    if not whole.all():
-        rows, recipient, tail, status_tail = (
-            rows[whole],
-            recipient.take(whole),
-            tail.take(whole),
-            status_tail.take(whole),
-        )
-    head = Spans(tail.buffer, tail.start, status_tail.start)
     codes, values, length = status_tail.tokens(_BLANK, 64)
     text = status_tail.skip(length)
-    opened = text.startswith(b" (")
-    text = text.skip(2 * opened.astype(np.int64))
-    text = Spans(text.buffer, text.start, text.end - (opened & text.endswith(b")")))
+    head = Spans(tail.buffer, tail.start, status_tail.start)
+    # A line cut before its status is whole says nothing of an outcome; it stays unread.
+    whole = np.flatnonzero(text.startswith(b" ("))
+    if len(whole) < len(rows):
+        rows, codes = rows[whole], codes[whole]
+        recipient, head, text = recipient.take(whole), head.take(whole), text.take(whole)
+    text = text.skip(2)
+    text = Spans(text.buffer, text.start, text.end - text.endswith(b")"))
 
     relay = head.after(b", relay=").until(b",")
     answer = _answers(text, relay)

@@ -105,7 +105,7 @@ def peer(spans: Spans) -> tuple[pa.StringArray, pa.StringArray]:
     >>> [column.to_pylist() for column in peer(rows)]
     [['mx.example', None, None, None, 'mx'], ['192.0.2.1', '2001:db8::1', None, None, None]]
     """
-    name, inside = spans.partition(b"[")
+    name, inside = spans.compact().partition(b"[")
     inside = inside.before(b"]")
     name = name.where((name.length > 0) & ~name.is_(b"unknown"))
     no_address = inside.is_(b"unknown") | (inside.length <= 0)
