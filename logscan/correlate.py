@@ -2,7 +2,7 @@
 
 Lines belong together by host and queue id. Short queue ids are used again, so a message is a *life* of its id: it
 begins with the line that says so (client=, uid=) or after the end of the one before (removed), and ends with its own
-end. Within a life the first line that states a fact counts, be it before or after the event.
+end. Within a life a fact holds for all its events, be it stated before or after them.
 
 A life that begins and ends within one stretch of one file belongs to that stretch alone, so a worker can settle it
 there (`settle`) and forget it. What stays open goes into buckets by its id and is settled when all files were read,
@@ -194,7 +194,7 @@ def _join(events: pa.Table, messages: pa.Table, lives: Ints, which: Bools) -> pa
         fact = messages[name]
         stated = np.flatnonzero(fact.is_valid().to_numpy())
         where = np.full(count, -1, np.int64)
-        # The last assignment wins, so going backwards leaves the first line that states the fact.
+        # The last assignment wins, so going backwards leaves the first row that states the fact.
         where[of_message[stated][::-1]] = stated[::-1]
         place = np.where(which, where[of_event], -1)
         taken = fact.take(pa.array(place, mask=place < 0))

@@ -169,8 +169,8 @@ def scanning(
     """Scans log files; gives their events while the context lasts.
 
     folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
-    resume: says from which offset each source is to be read, None to leave it out; then an unfinished last line is left
-            for the next time.
+    resume: says from which offset each source is to be read, None to leave it out; then the unfinished last line of a
+            plain file is left for the next time.
     Raises UsageError for options that cannot be. What is wrong with a file is a problem of the run, never an exception.
     """
     options = options or Options()
@@ -217,7 +217,9 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     size = stretch.end - stretch.start if source.splittable else source.size
     spilled = Spilled(planned.rank, size)
     parser = _parser(planned.parser)
-    pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=whole_lines)
+    # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
+    growing = whole_lines and source.splittable
+    pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=growing)
     clocked = ((chunk, planned.clock) for chunk in pieces) if source.splittable else winding(planned, pieces)
     try:
         for count, (chunk, clock) in enumerate(clocked):

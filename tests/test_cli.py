@@ -282,6 +282,20 @@ def test_scan_to_a_store_adds_what_is_new_once(log: Path, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "gzip"])
+def test_what_cannot_grow_goes_into_a_store_to_its_last_byte(kind: str, log: Path, tmp_path: Path) -> None:
+    """Only a plain file's unfinished last line waits; a pipe or a compressed file has nothing more to come."""
+    folder, data = tmp_path / "store", log.read_bytes().rstrip(b"\n")
+    if kind == "pipe":
+        assert run("scan", "-", "-o", folder, stdin=data) == Ended(0, "", "")
+    else:
+        packed = tmp_path / "mail.log.gz"
+        packed.write_bytes(gzip.compress(data))
+        assert run("scan", packed, "-o", folder) == Ended(0, "", "")
+        assert run("scan", packed, "-o", folder) == Ended(0, "", ""), "and adds nothing the second time"
+    assert Store.open(folder).dataset().count_rows() == 13
+
+
 def test_formats(log: Path) -> None:
     ended = run("formats")
     assert (ended.code, ended.err) == (0, "")
