@@ -14,7 +14,7 @@ import sys
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.classify import classify
+from logscan.classifier import classify
 
 # A code of failure anywhere, else one of success.
 CODES = [rf"(?:^|[\s:(<'\"])(?P<code>[{first}][0-7]\d)(?:[ \-#:;,'\"<]|$)" for first in ("45", "23")]

@@ -62,7 +62,7 @@ def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | Non
     import numpy as np
 
     from logscan import correlate, plugins
-    from logscan.classify import classify
+    from logscan.classifier import classify
     from logscan.clock import Clock
     from logscan.enrich import enrich
     from logscan.parser import Block, Parser

@@ -26,7 +26,7 @@ from typing import Any
 import pyarrow as pa
 
 from logscan import buckets, correlate, merge, plugins
-from logscan.classify import classify
+from logscan.classifier import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
 from logscan.lean import pandas_on_demand

@@ -94,7 +94,7 @@ def test_the_example_of_a_parser_works() -> None:
 def test_the_example_of_a_rule_works() -> None:
     import pyarrow as pa
 
-    from logscan.classify import mask
+    from logscan.classifier import mask
 
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (rule,) = tomllib.loads(next(re.finditer(r"```toml\n(\[\[rule\]\].*?)```", text, re.S))[1])["rule"]

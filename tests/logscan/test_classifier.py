@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from logscan import catalogue
 from logscan.catalogue import Case
-from logscan.classify import MAX_LENGTH, classify, mask
+from logscan.classifier import MAX_LENGTH, classify, mask
 
 SCHEMA = pa.schema(
     [

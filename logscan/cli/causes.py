@@ -1,0 +1,24 @@
+"""`logscan causes`: the causes that a failure is put down to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logscan.cli.app import app
+from logscan.cli.ending import NOT_DONE, read_or_not, say
+
+
+@app.command(epilog="Example:  logscan causes blocklisted")
+def causes(names: Annotated[list[str] | None, typer.Argument(help="Tell all of these.")] = None) -> None:
+    """List the causes that a failure is put down to; of given ones, who has to act and what to do."""
+    from logscan.advice import describe
+
+    with read_or_not():
+        try:
+            for line in describe(names or []):
+                typer.echo(line)
+        except ValueError as error:
+            say(str(error))
+            raise typer.Exit(NOT_DONE) from None

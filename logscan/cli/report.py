@@ -1,0 +1,72 @@
+"""`logscan report`: what failed, for whom, why, and what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logscan.cli.app import app
+from logscan.cli.ending import end, say, told
+from logscan.cli.options import Format, Paths, Strict, Tz, Workers, Year, reading
+from logscan.cli.screen import progress, show
+
+
+class By(StrEnum):
+    """Steps of the trend."""
+
+    day = "day"
+    hour = "hour"
+
+
+@app.command(
+    epilog="Examples:  logscan report /var/log/mail.log*   |   zcat old.gz | logscan report -   |   "
+    "logscan report --store /srv/mail -o week.html --last 7d"
+)
+def report(
+    paths: Paths = None,
+    store: Annotated[Path | None, typer.Option(help="Report on this store instead of log files.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write .html, .csv, .json, .parquet, or a folder of all.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on: 2026-11-23, 2026-11-23T08:00.")] = None,
+    until: Annotated[str | None, typer.Option(help="Up to, not including, this time.")] = None,
+    last: Annotated[str | None, typer.Option(help="The last part of the log: 7d, 24h, 90m.")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="Recipient domain; *.example.com for those below it.")
+    ] = None,
+    code: Annotated[
+        list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")
+    ] = None,
+    cause: Annotated[list[str] | None, typer.Option(help="Cause, e.g. blocklisted.")] = None,
+    by: Annotated[By | None, typer.Option(help="Steps of the trend. Default: as fits the time span.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Rows of each table. Default: as fits the place.")
+    ] = None,
+    format: Format = None,
+    tz: Tz = None,
+    year: Year = None,
+    workers: Workers = None,
+    strict: Strict = False,
+) -> None:
+    """Show what failed, for whom, why, and what to do; from log files or from a store."""
+    with told():
+        from logscan.asked import Wanted, opened
+        from logscan.publish import check_path, gather, screen, write
+
+        if output:
+            check_path(output)
+        wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
+        with (
+            progress() as bar,
+            opened(paths or [], store, wanted, reading(format, tz, year, workers), bar) as (events, run),
+        ):
+            findings = gather(events, run, top=top, by=by.value if by else None)
+            bar.finish()
+            show(screen(findings))
+            if output:
+                for path in write(findings, output, events):
+                    say(f"wrote {path}")
+            end(run, strict, shown=True)
