@@ -1,9 +1,8 @@
 """The command line: a module for each command, which gathers, calls, prints and ends. What it does stands elsewhere."""
 
-# isort: off - in the order of `logscan --help`
-from logscan.cli import report, scan, causes, formats  # noqa: F401
+# ruff: noqa: I001, F401 - commands are listed in the order of their import
+from logscan.cli import report, scan, causes, formats
 from logscan.cli.app import app
-# isort: on
 
 __all__ = ["app", "main"]
 
