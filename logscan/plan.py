@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from logscan import plugins, syslog
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
+from logscan.likeness import likeness
 from logscan.parser import Block, Parser
 from logscan.run import Problem
-from logscan.sources import Chunk, Source, SourceError, discover, first_lines
+from logscan.sources import Chunk, Source, SourceError, chunks, discover, first_lines
 from logscan.spans import Spans
 
 SURE_ENOUGH = 0.3
@@ -27,6 +29,8 @@ SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
 HEAD = 64 << 10
 SAMPLE_READ = 2048
+PLACES = 6
+PLACES_PACKED = 32
 
 
 class UsageError(Exception):
@@ -96,9 +100,9 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
             continue
         clock = clock_of(source, head, zone, options.year)
         block = Block.of(head, 0, source.name, clock)
-        name, confidence = surest(parsers, block)
+        name, confidence, _ = sniffed(parsers, source, block)
         if options.format is None and confidence < SURE_ENOUGH:
-            strangers.append(source.name)
+            strangers.append((source.name, head))
             continue
         found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
@@ -106,17 +110,52 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     return [replace(planned, rank=rank) for rank, planned in enumerate(found)], problems
 
 
-def _strangers(names: list[str], paths: list[str], titles: list[str]) -> list[Problem]:
+def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: list[str]) -> list[Problem]:
     """Files that no parser knows: each that was named is a problem; of those that lay in a folder or glob, a note."""
-    met = f"looks like no log that I know ({', '.join(titles)})"
-    problems = [Problem(name, met, "force a format with --format") for name in names if name in paths]
-    beside = [name for name in names if name not in paths]
+    met = f"is no log that I know ({', '.join(titles)})"
+    named = [(name, likeness(head)) for name, head in strangers if name in paths]
+    problems = [
+        Problem(name, f"{met}; it {like}", f"{like.advice}, or force a format with --format") for name, like in named
+    ]
+    beside = [(name, head) for name, head in strangers if name not in paths]
     if len(beside) > MANY:
-        shown = ", ".join(beside[:MANY])
-        problems.append(Problem(f"{len(beside)} files", f"look like no log that I know: {shown}, ...", fatal=False))
+        shown = ", ".join(name for name, _ in beside[:MANY])
+        problems.append(Problem(f"{len(beside)} files", f"are no logs that I know: {shown}, ...", fatal=False))
     else:
-        problems += [Problem(name, met, fatal=False) for name in beside]
+        problems += [Problem(name, f"{met}; it {likeness(head)}", fatal=False) for name, head in beside]
     return problems
+
+
+def sniffed(parsers: Mapping[str, Parser], source: Source, head: Block) -> tuple[str, float, Block]:
+    """The parser that is surest of a source, how sure (0 to 1), and the lines that it is sure of.
+
+    These are its head, unless that tells nothing (hours of other programs' lines before the mail server's first): then
+    a few places further on are looked at.
+    """
+    name, confidence = surest(parsers, head)
+    if confidence >= SURE_ENOUGH:
+        return name, confidence, head
+    for chunk in _further(source, int(head.offsets[-1])):
+        block = Block.of(chunk.data, chunk.offset, source.name, head.clock)
+        likely, sure = surest(parsers, block)
+        if sure >= SURE_ENOUGH:
+            return likely, sure, block
+    return name, confidence, head
+
+
+def _further(source: Source, after: int) -> Iterator[Chunk]:
+    """Lines of other places of a source: all over a plain file, some more after the head of a compressed one."""
+    try:
+        if source.splittable:
+            for place in range(1, PLACES + 1):
+                start = max(after + 1, (source.size - HEAD) * place // PLACES)
+                if after < start < source.size:
+                    yield from (c for c in chunks(source, HEAD, start, start + HEAD) if not c.overlong)
+                    after = start
+        elif source.pipe is None:
+            yield from (c for c in islice(chunks(source, HEAD), PLACES_PACKED) if c.offset > after and not c.overlong)
+    except SourceError:
+        return  # whoever reads it will say so
 
 
 def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
@@ -182,7 +221,7 @@ def _years_missing(samples: Iterable[tuple[int, bytes]]) -> tuple[list[int], lis
     return times[yearless].tolist(), offsets[yearless].tolist(), moments.tolist()
 
 
-def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
+def winding(planned: Planned, pieces: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
     """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
     clock = planned.clock
     walls: list[int] = []
@@ -191,7 +230,7 @@ def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, 
     year = None if clock.unwound else clock.year
     latest = latest_moment(planned.source.name, planned.source.modified)
     wanted = 0
-    for chunk in chunks:
+    for chunk in pieces:
         samples = []
         while wanted < chunk.offset + len(chunk.data):
             inside = max(0, wanted - chunk.offset)

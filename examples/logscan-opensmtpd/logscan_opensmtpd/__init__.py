@@ -86,7 +86,7 @@ def parse(block: Block) -> Parsed:
                 deliveries.append(_delivery(_placed(columns, head, rows, block)))
         unread.append(head.rows[left])
     settled = settle(concat(sessions) if sessions else SESSION.empty_table())
-    missed, other = np.sort(np.concatenate(unread)), np.concatenate([np.empty(0, np.int64), *others])
+    missed, other = np.sort(np.concatenate(unread)), np.sort(np.concatenate([np.empty(0, np.int64), *others]))
     read_lines = sum(map(len, deliveries)) + settled.tally.understood
     empty = len(block) - read_lines - known - len(other) - len(missed)
     lines = block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist()
@@ -96,6 +96,7 @@ def parse(block: Block) -> Parsed:
         concat(events).sort_by("offset") if events else pa.table({}),
         settled.messages,
         Tally(read_lines, known + empty, len(other), len(missed), samples),
+        other,
     )
 
 
@@ -164,4 +165,5 @@ parser = Parser(
     sniff=sniff,
     parse=parse,
     reads="syslog files (BSD, RFC 3339, RFC 5424, journalctl); OpenSMTPD 5.3 to 7",
+    syslog=True,
 )
