@@ -17,6 +17,7 @@ import numpy as np
 
 from logscan import plugins, syslog
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
+from logscan.guard import sure
 from logscan.likeness import likeness
 from logscan.parser import Block, Parser
 from logscan.run import Problem
@@ -100,14 +101,14 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
             continue
         clock = clock_of(source, head, zone, options.year)
         block = Block.of(head, 0, source.name, clock)
-        name, confidence, _ = sniffed(parsers, source, block)
+        name, confidence, _ = sniffed(parsers, source, block, problems)
         if options.format is None and confidence < SURE_ENOUGH:
             strangers.append((source.name, head))
             continue
         found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
-    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], problems
+    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
 
 
 def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: list[str]) -> list[Problem]:
@@ -126,20 +127,22 @@ def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: lis
     return problems
 
 
-def sniffed(parsers: Mapping[str, Parser], source: Source, head: Block) -> tuple[str, float, Block]:
+def sniffed(
+    parsers: Mapping[str, Parser], source: Source, head: Block, problems: list[Problem]
+) -> tuple[str, float, Block]:
     """The parser that is surest of a source, how sure (0 to 1), and the lines that it is sure of.
 
     These are its head, unless that tells nothing (hours of other programs' lines before the mail server's first): then
-    a few places further on are looked at.
+    a few places further on are looked at. What is wrong with a parser goes to `problems`.
     """
-    name, confidence = surest(parsers, head)
+    name, confidence = surest(parsers, head, problems)
     if confidence >= SURE_ENOUGH:
         return name, confidence, head
     for chunk in _further(source, int(head.offsets[-1])):
         block = Block.of(chunk.data, chunk.offset, source.name, head.clock)
-        likely, sure = surest(parsers, block)
-        if sure >= SURE_ENOUGH:
-            return likely, sure, block
+        likely, confidence_there = surest(parsers, block, problems)
+        if confidence_there >= SURE_ENOUGH:
+            return likely, confidence_there, block
     return name, confidence, head
 
 
@@ -158,11 +161,23 @@ def _further(source: Source, after: int) -> Iterator[Chunk]:
         return  # whoever reads it will say so
 
 
-def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
-    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1)."""
-    sure = {name: parser.sniff(block) for name, parser in parsers.items()}
-    name = max(sure, key=lambda name: (sure[name], name)) if sure else ""
-    return name, sure.get(name, 0.0)
+def surest(parsers: Mapping[str, Parser], block: Block, problems: list[Problem] | None = None) -> tuple[str, float]:
+    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1).
+
+    One whose `sniff` fails is told of in `problems`, and left out; without these, its error is raised.
+    """
+    found = {}
+    for name, parser in parsers.items():
+        try:
+            found[name] = sure(parser, block)
+        except (Exception, SystemExit) as error:
+            if problems is None:
+                raise
+            package = plugins.packages(plugins.PARSERS).get(name, name)
+            met = f"cannot tell whether a log is its own: {plugins.said(error)}"
+            problems.append(plugins.broken(plugins.PARSERS, name, package, met))
+    name = max(found, key=lambda name: (found[name], name), default="")
+    return name, found.get(name, 0.0)
 
 
 def _first_moment(block: Block) -> int:

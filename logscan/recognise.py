@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from logscan import neighbours, plugins, syslog
 from logscan.clock import SECOND
+from logscan.guard import Guard
 from logscan.likeness import SHOWN, Doubt, Likeness, likeness
 from logscan.parser import Block, Parser
 from logscan.plan import HEAD, SURE_ENOUGH, clock_of, sniffed
@@ -59,13 +60,13 @@ def recognise(paths: list[str], zone: tzinfo | None = None) -> tuple[list[Recogn
             problems.append(Problem(source.name, "is empty", fatal=False))
             continue
         block = Block.of(head, 0, source.name, clock_of(source, head, zone, None))
-        name, confidence, block = sniffed(parsers, source, block)
+        name, confidence, block = sniffed(parsers, source, block, problems)
         encoding = _encoding(head)
         if confidence < SURE_ENOUGH:
             found.append(Recognised(source, encoding, confidence=confidence, likeness=likeness(head)))
         else:
             found.append(Recognised(source, encoding, name, confidence, contents(parsers, name, block)))
-    return found, problems
+    return found, list(dict.fromkeys(problems))
 
 
 def _encoding(head: bytes) -> str:
@@ -122,7 +123,7 @@ def contents(parsers: Mapping[str, Parser], surest: str, block: Block) -> Conten
     left = block
     turns = [surest, *(name for name, parser in parsers.items() if parser.syslog and name != surest)]
     for name in turns if parsers[surest].syslog else turns[:1]:
-        parsed = parsers[name].parse(left)
+        parsed = Guard(parsers[name]).parse(left)
         if mine := parsed.tally.understood + parsed.tally.known:
             formats[name] = mine
         unread += parsed.tally.unread
