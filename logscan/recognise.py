@@ -65,7 +65,7 @@ def recognise(paths: list[str], zone: tzinfo | None = None) -> tuple[list[Recogn
         if confidence < SURE_ENOUGH:
             found.append(Recognised(source, encoding, confidence=confidence, likeness=likeness(head)))
         else:
-            found.append(Recognised(source, encoding, name, confidence, contents(parsers, name, block)))
+            found.append(Recognised(source, encoding, name, confidence, contents(parsers, name, block, problems)))
     return found, list(dict.fromkeys(problems))
 
 
@@ -106,8 +106,12 @@ class Contents:
     last: int | None = None
 
 
-def contents(parsers: Mapping[str, Parser], surest: str, block: Block) -> Contents:
+def contents(
+    parsers: Mapping[str, Parser], surest: str, block: Block, problems: list[Problem] | None = None
+) -> Contents:
     """What the lines of a block are, by the parser that is surest of them and those that may have lines beside it.
+
+    What is wrong with a parser goes to `problems`.
 
     >>> lines = b"Nov 24 08:00:00 mx dovecot: imap-login: Login\\nNov 24 08:00:00 mx cron[1]: hourly\\n"
     >>> from logscan.parser import Parsed, Tally
@@ -123,7 +127,10 @@ def contents(parsers: Mapping[str, Parser], surest: str, block: Block) -> Conten
     left = block
     turns = [surest, *(name for name, parser in parsers.items() if parser.syslog and name != surest)]
     for name in turns if parsers[surest].syslog else turns[:1]:
-        parsed = Guard(parsers[name]).parse(left)
+        guard = Guard(parsers[name])
+        parsed = guard.parse(left)
+        if problems is not None:
+            problems += guard.problems
         if mine := parsed.tally.understood + parsed.tally.known:
             formats[name] = mine
         unread += parsed.tally.unread
