@@ -76,4 +76,9 @@ def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem], bool]:
         lines = [line for file in found for line in described(file)]
         return lines, problems, all(file.contents for file in found)
     parsers, problems = plugins.load(plugins.PARSERS, Parser)
-    return [f"{parser.name:10} {parser.title}: {parser.reads}" for parser in parsers.values()], problems, True
+    packages = plugins.packages(plugins.PARSERS)
+    lines = []
+    for name, parser in parsers.items():
+        package = f" (package {packages[name]})" if packages[name] != plugins.OWN else ""
+        lines.append(f"{name:10} {parser.title}: {parser.reads}{package}")
+    return lines, problems, True

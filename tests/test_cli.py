@@ -303,6 +303,14 @@ def test_formats(log: Path) -> None:
     ended = run("formats", log)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(f"{log}: postfix (100 % sure)\n")
+    other = log.with_name("access.log")
+    other.write_text('192.0.2.1 - - [23/Nov/2026:08:00:00 +0000] "GET /" 200 5\nwhat?\n')
+    ended = run("formats", other, log)
+    assert (ended.code, ended.err) == (1, "")
+    assert (
+        f'{other}: unknown; it looks like a web server\'s access log, but line 2 does not fit: "what?"\n' in ended.out
+    )
+    assert f"{log}: postfix (100 % sure)\n" in ended.out
     ended = run("formats", log, "no.log")
     assert ended.code == 1
     assert ended.err == "logscan: no.log: does not exist; check the path\n"
