@@ -28,7 +28,7 @@ __all__ = ["parser"]
 TAGS = ("smtpd", "opensmtpd")
 
 # A line of a session: `queue_id` is the session's name, `msgid` that of a message which it handed in; `opens` is true
-# on the line that names the other side, `closes` on the session's last.
+# on the line that names the other side, `closes` on the session's last; `repeats` is how often syslog says it came.
 SESSION = pa.schema(
     {
         "time": pa.timestamp("us", "UTC"),
@@ -38,6 +38,7 @@ SESSION = pa.schema(
         "process": pa.string(),
         "opens": pa.bool_(),
         "closes": pa.bool_(),
+        "repeats": pa.int64(),
         "remote_host": pa.string(),
         "remote_ip": pa.string(),
         "msgid": pa.string(),
@@ -83,7 +84,7 @@ def parse(block: Block) -> Parsed:
             elif "session" in (columns := said(form, groups)):
                 sessions.append(_session(_placed(columns, head, rows, block), form))
             else:
-                deliveries.append(_delivery(_placed(columns, head, rows, block)))
+                deliveries.append(_placed(columns, head, rows, block).rename_columns({"msgid": "queue_id"}))
         unread.append(head.rows[left])
     settled = settle(concat(sessions) if sessions else SESSION.empty_table())
     missed, other = np.sort(np.concatenate(unread)), np.sort(np.concatenate([np.empty(0, np.int64), *others]))
@@ -91,9 +92,9 @@ def parse(block: Block) -> Parsed:
     empty = len(block) - read_lines - known - len(other) - len(missed)
     lines = block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist()
     samples = tuple((int(block.offsets[row]), text[:SAMPLE_LENGTH]) for row, text in zip(missed, lines, strict=False))
-    events = [table for table in (*deliveries, settled.events) if len(table)]
+    events = [*map(_repeated, deliveries), settled.events]
     return Parsed(
-        concat(events).sort_by("offset") if events else pa.table({}),
+        concat(events).sort_by("offset"),
         settled.messages,
         Tally(read_lines, known + empty, len(other), len(missed), samples),
         other,
@@ -118,7 +119,7 @@ def settle(parts: pa.Table) -> Parsed:
     messages = parts.filter(parts["msgid"].is_valid()).select(_OF_MESSAGES + source)
     messages = messages.rename_columns({"msgid": "queue_id"})
     return Parsed(
-        parts.filter(parts["action"].is_valid()).drop_columns(_OF_SESSIONS),
+        _repeated(parts.filter(parts["action"].is_valid()).drop_columns(_OF_SESSIONS)),
         messages.append_column("mark", pa.array(np.full(len(messages), BEGIN, np.int8))),
         Tally(understood=len(parts)),
     )
@@ -136,13 +137,16 @@ def _placed(columns: dict[str, pa.Array], head: syslog.Heads, rows: np.ndarray, 
             "time": pa.array(head.time[rows].astype("M8[us]")).cast(SESSION.field("time").type),
             "host": words(head.host[rows], head.hosts).cast(pa.string()),
             "offset": pa.array(block.offsets[head.rows[rows]]),
+            "repeats": pa.array(head.repeats[rows]),
             "process": words(head.program[rows], head.programs).cast(pa.string()),
         }
     )
 
 
-def _delivery(table: pa.Table) -> pa.Table:
-    return table.rename_columns({"msgid": "queue_id"})
+def _repeated(events: pa.Table) -> pa.Table:
+    """The events as often as each came."""
+    again = np.repeat(np.arange(len(events)), events["repeats"])
+    return events.drop_columns(["repeats"]).take(pa.array(again))
 
 
 def _session(table: pa.Table, form: dict[str, object]) -> pa.Table:

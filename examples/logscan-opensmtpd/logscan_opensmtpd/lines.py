@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -98,7 +98,7 @@ def said(form: dict[str, Any], groups: pa.StructArray) -> dict[str, pa.Array]:
     if "size" in group:
         columns["size"] = group["size"].cast(pa.int64())
     if "delay" in group:
-        columns["delay"] = pa.array([_seconds(text) for text in group["delay"].to_pylist()], pa.float64())
+        columns["delay"] = _by_word(group["delay"], _seconds, pa.float64())
     if "address" in group:
         columns["remote_ip"] = _filled(pc.struct_field(pc.extract_regex(group["address"], _ADDRESS), "ip"))
         columns["remote_host"] = pc.if_else(pc.is_in(group["name"], pa.array(["<unknown>", ""])), None, group["name"])
@@ -110,20 +110,20 @@ def said(form: dict[str, Any], groups: pa.StructArray) -> dict[str, pa.Array]:
         }
     if "direction" not in form:
         return columns
-    columns["direction"] = pa.array([form["direction"]] * rows)
-    results = group["result"].to_pylist() if "result" in group else [form["result"]] * rows
-    columns["action"] = pa.array([ACTIONS.get(result, result.lower()) for result in results])
+    columns["direction"] = pa.repeat(form["direction"], rows)
+    results = group.get("result", pa.repeat(form.get("result", ""), rows))
+    columns["action"] = _by_word(results, lambda result: ACTIONS.get(result, result.lower()), pa.string())
     text = group["reply"]
     rejected = pc.extract_regex(text, _REJECTED)
     verb = pc.struct_field(rejected, "verb")
     text = pc.coalesce(pc.struct_field(rejected, "reply"), text)
     if "command" in group:
-        command = pc.extract_regex(pc.fill_null(group["command"], "-"), _COMMAND)
+        command = pc.extract_regex(group["command"], _COMMAND)
         verb = pc.coalesce(verb, pc.utf8_upper(pc.struct_field(command, "verb")))
         columns["recipient"] = _filled(pc.if_else(pc.equal(verb, "RCPT"), pc.struct_field(command, "path"), None))
-    stages = [STAGES.get(name) for name in verb.to_pylist()]
+    stages = _by_word(verb, STAGES.get, pa.string())
     delivered = pc.and_(pc.equal(columns["action"], "delivered"), form["direction"] == "outbound")
-    columns["stage"] = pc.if_else(delivered, "end-of-data", pa.array(stages, pa.string()))
+    columns["stage"] = pc.if_else(delivered, "end-of-data", stages)
     replies = reply.cut(Spans.of(text))
     return columns | {"code": replies.code, "enhanced": replies.enhanced.cast(pa.string()), "reply": replies.text}
 
@@ -139,6 +139,12 @@ def _seconds(text: str) -> float | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _by_word(texts: pa.StringArray, meaning: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
+    """What each text means, worked out once for each distinct one; null where there is none."""
+    encoded = texts.dictionary_encode()
+    return pa.array([meaning(text) for text in encoded.dictionary.to_pylist()], kind).take(encoded.indices)
 
 
 def _filled(texts: pa.StringArray) -> pa.StringArray:

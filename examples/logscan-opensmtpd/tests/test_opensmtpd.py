@@ -79,6 +79,17 @@ def test_a_refusal_has_its_session_s_client(parser: Parser) -> None:
     assert (event["code"], event["enhanced"], event["recipient"]) == (550, "5.1.1", "c@d.example")
 
 
+def test_a_repeated_refusal_counts_each_time(parser: Parser) -> None:
+    refusal = f'{ID} smtp failed-command command="DATA" result="552 5.3.4 too big"'
+    found = events(parser, f"{ID} smtp connected address=192.0.2.1 host=x", f"message repeated 3 times: [ {refusal}]")
+    assert [(event["code"], event["stage"], event["remote_ip"]) for event in found] == [(552, "data", "192.0.2.1")] * 3
+
+
+def test_bad_input_is_of_no_stage(parser: Parser) -> None:
+    [event] = events(parser, f'{ID} smtp bad-input result="500 5.0.0 Line too long"')
+    assert (event["code"], event["stage"]) == (500, None)
+
+
 def test_a_host_that_refuses_us_is_an_attempt(parser: Parser) -> None:
     [event] = events(
         parser,
