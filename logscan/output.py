@@ -69,12 +69,13 @@ def _write_lines(file: IO[str], tables: Iterable[pa.Table]) -> None:
 def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem], bool]:
     """Lines that name each format and what it reads; or, of given files, what each is and how sure that is.
 
-    Besides them what could not be read, and whether every file is of a known format.
+    Besides them what could not be read, and whether every file that was named, not found in a folder, is of a known
+    format.
     """
     if paths:
         found, problems = recognise(paths)
         lines = [line for file in found for line in described(file)]
-        return lines, problems, all(file.contents for file in found)
+        return lines, problems, all(file.contents or file.source.name not in paths for file in found)
     parsers, problems = plugins.load(plugins.PARSERS, Parser)
     packages = plugins.packages(plugins.PARSERS)
     lines = []

@@ -311,6 +311,7 @@ def test_formats(log: Path) -> None:
         f'{other}: unknown; it looks like a web server\'s access log, but line 2 does not fit: "what?"\n' in ended.out
     )
     assert f"{log}: postfix (100 % sure)\n" in ended.out
+    assert run("formats", log.parent).code == 0, "in a folder, other files are no news"
     ended = run("formats", log, "no.log")
     assert ended.code == 1
     assert ended.err == "logscan: no.log: does not exist; check the path\n"
