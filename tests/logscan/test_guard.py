@@ -240,7 +240,7 @@ def test_the_search_is_bounded() -> None:
     guard = Guard(parser)
     assert guard.parse(block).tally.unread == 100_000
     assert len(given_lines) <= 2 * FAILURES_IN_A_BLOCK
-    assert sum(given_lines) <= 8 * 100_000
+    assert sum(given_lines) <= 4 * 100_000
     for _ in range(100):
         assert guard.parse(Block.of(b"x\n" * 100)).tally.unread == 100
     assert len(guard.problems) == 1
