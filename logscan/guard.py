@@ -8,7 +8,7 @@ some hundred microseconds for a block, whatever its size.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,14 @@ from logscan import plugins
 from logscan.columns import concat
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.run import Problem
-from logscan.schema import EVENTS
+from logscan.schema import EVENTS, FACTS, WORD
 
 # How often a parser may fail in a block: what is wrong throughout is not worth a search. The search goes to the first
 # bad line first, so a block that is all bad costs as much as four.
 FAILURES_IN_A_BLOCK = 64
 
 _NEEDED = {"events": ("time", "host", "offset"), "messages": ("time", "host", "queue_id", "offset", "mark")}
+_OF_MESSAGES = (*_NEEDED["messages"], *FACTS)
 _TYPES = {field.name: field.type for field in EVENTS} | {"mark": pa.int8()}
 
 
@@ -60,6 +61,7 @@ class Guard:
         try:
             parsed = self.parser.parse(block)
             check(parsed, block)
+            return replace(parsed, messages=_uniform(parsed.messages))
         except (Exception, SystemExit) as error:
             if os.environ.get("LOGSCAN_DEBUG"):
                 raise
@@ -70,7 +72,6 @@ class Guard:
             middle = len(block) // 2
             halves = [np.arange(middle), np.arange(middle, len(block))]
             return _together([self._parse(block.take(rows), until) for rows in halves if len(rows)], middle)
-        return parsed
 
     def _tell(self, block: Block, error: BaseException) -> None:
         if not self.problems:
@@ -133,8 +134,8 @@ def _check_table(what: str, table: Any, block: Block) -> None:
         wanted, found = _TYPES.get(name), table.schema.field(name).type
         if wanted is not None and not _fits(found, wanted):
             raise ContractError(f"{name} of its {what} is {found}, not {_plain(wanted)}")
-    for name in ("time", "offset"):
-        if table[name].null_count:
+    for name in ("time", "offset", "mark"):
+        if name in table.column_names and table[name].null_count:
             raise ContractError(f"{name} of its {what} is null in {table[name].null_count} rows")
     offsets = table["offset"].to_numpy()
     place = np.minimum(np.searchsorted(block.offsets, offsets), len(block) - 1)
@@ -147,11 +148,22 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a column's type is the schema's, or one that becomes it without loss: plain text for dictionary words."""
-    found, wanted = _plain(found), _plain(wanted)
-    if pa.types.is_null(found) or found == wanted:
-        return True
-    return bool(pa.types.is_string(wanted) and pa.types.is_large_string(found))
+    """Whether a column's type is the schema's, words as a dictionary or plain, or that of a column of nulls."""
+    return bool(pa.types.is_null(found) or _plain(found) == _plain(wanted))
+
+
+def _uniform(messages: pa.Table) -> pa.Table:
+    """Messages with one type for each column, whatever the parser chose: those of many blocks are put together."""
+    columns = {}
+    for name in messages.column_names:
+        if name not in _OF_MESSAGES:
+            continue
+        column, wanted = messages[name], WORD if name == "host" else _plain(_TYPES[name])
+        if column.type != wanted:
+            text = pa.types.is_dictionary(wanted)
+            column = column.cast(_plain(wanted)).dictionary_encode() if text else column.cast(wanted)
+        columns[name] = column
+    return pa.table(columns)
 
 
 def _unread(block: Block) -> Parsed:

@@ -148,6 +148,10 @@ WRONG = {
         "return answer(block, pa.table(columns(block) | {'time': pa.nulls(len(block), TIME)}))",
         "time of its events is null in",
     ),
+    "text of another kind": (
+        "return answer(block, pa.table(columns(block) | {'reply': pa.array(['x'] * len(block), pa.large_string())}))",
+        "reply of its events is large_string, not string",
+    ),
     "row of another block": (
         "return answer(block, pa.table(columns(block) | {'offset': pa.array(block.offsets + 1)}))",
         "offset of its events is of no line of the block",
@@ -261,6 +265,22 @@ def test_what_is_right_passes() -> None:
     with pytest.raises(ContractError, match="two columns of one name"):
         twice = pa.table([pa.array([1]), pa.array([2])], names=["time", "time"])
         check(Parsed(twice, pa.table({}), Tally(1)), Block.of(b"x\n"))
+
+
+def test_messages_of_many_blocks_have_one_type() -> None:
+    """A parser may say the same as a dictionary here, as plain text there, and as nothing but nulls elsewhere."""
+    hosts = iter((pa.array(["mx"]), pa.array(["mx"]).dictionary_encode(), pa.nulls(1)))
+
+    def parse(block: Block) -> Parsed:
+        columns = {"time": pa.array([0], EVENTS.field("time").type), "host": next(hosts), "queue_id": pa.array(["A"])}
+        columns |= {"offset": pa.array([0]), "mark": pa.array([0], pa.int8()), "more": pa.array([1])}
+        return Parsed(pa.table({}), pa.table(columns), Tally(1))
+
+    guard = Guard(Parser("acme", "Acme", lambda block: 1.0, parse))
+    first, *others = (guard.parse(Block.of(b"x\n")).messages for _ in range(3))
+    assert [table.schema for table in others] == [first.schema] * 2
+    assert first.column_names == ["time", "host", "queue_id", "offset", "mark"]
+    assert guard.problems == []
 
 
 def test_neighbours_are_known_and_not_needed(tmp_path: Path) -> None:
