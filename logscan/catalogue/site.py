@@ -17,6 +17,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class SiteFile:
     Raises RulesError where it is no such file, OSError where it cannot be read.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | PathLike[str]):
         self.path = Path(path)
         data = self.path.read_bytes()
         try:
@@ -75,6 +76,10 @@ class SiteFile:
                 if any(form in self._lines[number - 1] for form in forms):
                     return number
         return first
+
+    def line_of_provider(self, name: str) -> int:
+        """The line of a provider."""
+        return self._blocks["provider"][[provider.name for provider in self.providers].index(name)][0]
 
     def error(self, line: int, met: str) -> RulesError:
         """The error of a line."""

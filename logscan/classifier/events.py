@@ -8,6 +8,7 @@ depends on that row alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -66,8 +67,8 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
         others = [enhanced[failed], stage[failed], action[failed]]
         first, case = distinct_rows(code[failed], texts.index, *(words.index for words in others))
         asked = texts[first].to_arrow()
-        conditions = [words[first].to_arrow() for words in others]
-        said = judge_cases(code[failed][first], asked, *conditions, site=site)
+        beside = (words[first].to_arrow() for words in others)
+        said = judge_cases(code[failed][first], asked, beside, site)
         verdict[failed] = said[case]
         named = Words.encode(details(asked, causes[said]))
         detail.values, detail.index[failed] = named.values, named.index[case]
@@ -84,10 +85,13 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     return events
 
 
-def judge_cases(
-    code: Ints, text: pa.Array, enhanced: pa.Array, stage: pa.Array, action: pa.Array, site: Site = NO_SITE
-) -> Ints:
-    """The number of the first rule of `rulebook` that holds for each case; texts are masked."""
+def judge_cases(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Site = NO_SITE) -> Ints:
+    """The number of the first rule of `rulebook` that holds for each case.
+
+    text:   the masked replies
+    beside: enhanced codes, stages and actions
+    """
+    enhanced, stage, action = beside
     verdict = np.full(len(code), -1, np.int64)
     left = np.arange(len(code))
     for number, rule in enumerate(rulebook(site)):
