@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,7 @@ LANGUAGE = "en"
 CONFIDENCE = {"text": 0.9, "enhanced": 0.7, "code": 0.5, "stage": 0.5, "action": 0.5}
 UNEXPLAINED = 0.1
 
+_MARKS = re.compile("[\u0300-\u036f]")
 _WORD = re.compile(r"\{([a-z]+)\}")
 _REPLY = re.compile(r"^(?:([2-5]\d\d)(?:[ -]|$))?(?:#?([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?", re.ASCII)
 
@@ -288,6 +290,16 @@ def spell_words(table: Mapping[str, str | list[str]], known: Mapping[str, str]) 
     return words
 
 
+def fold(text: str) -> str:
+    """A text without the accents of Latin, Greek and Cyrillic letters: servers and logs lose them.
+
+    >>> fold("Empfänger, boîte, Ящик, กล่อง")
+    'Empfanger, boite, Ящик, กล่อง'
+    """
+    apart = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", _MARKS.sub("", apart))
+
+
 def _confidence(table: Mapping[str, Any]) -> float:
     """How often a rule of this sort is right, rounded; benchmarks/replies.py measures it."""
     return next((share for condition, share in CONFIDENCE.items() if condition in table), UNEXPLAINED)
@@ -301,7 +313,7 @@ def _enhanced(forms: Iterable[str]) -> str | None:
 
 def _spell(patterns: str | list[str], words: Mapping[str, str]) -> str:
     """A pattern, or several as one, with each {word} of the file's vocabulary put in."""
-    pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
+    pattern = fold(patterns if isinstance(patterns, str) else "|".join(patterns))
     return _WORD.sub(lambda found: "(?:" + words[found[1]] + ")", pattern)
 
 

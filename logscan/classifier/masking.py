@@ -51,6 +51,10 @@ _HOST_NAME = "|".join(
 )
 
 
+_ACCENTED = r"[\x{c0}-\x{24f}\x{300}-\x{52f}\x{1e00}-\x{1fff}]"
+_MARKS = r"[\x{300}-\x{36f}]"
+
+
 def mask(replies: pa.StringArray) -> pa.StringArray:
     """The replies without what differs from one message to the next, so that equal refusals read equal.
 
@@ -59,10 +63,18 @@ def mask(replies: pa.StringArray) -> pa.StringArray:
     ['<*@*>: no such user * - gsmtp']
     """
     half = Words.encode(_replace(pc.utf8_slice_codeunits(replies, 0, MAX_LENGTH), _MASK_EACH))
-    texts = _replace(half.values, _MASK_DISTINCT)
+    texts = _fold(_replace(half.values, _MASK_DISTINCT))
     named = pc.replace_substring_regex(texts, _HOST_NAME, rf"\1\2{NAME}")
     texts = pc.if_else(pc.match_substring_regex(texts, _KEEPS_NAMES), texts, named)
     return Words(pc.utf8_trim_whitespace(texts), half.index).to_arrow()
+
+
+def _fold(texts: pa.StringArray) -> pa.StringArray:
+    """The texts without the accents of Latin, Greek and Cyrillic letters: see `catalogue.fold`."""
+    accented = pc.match_substring_regex(texts, _ACCENTED)
+    some = pc.utf8_normalize(texts.filter(accented), "NFD")
+    some = pc.utf8_normalize(pc.replace_substring_regex(some, _MARKS, ""), "NFC")
+    return pc.replace_with_mask(texts, accented, some)
 
 
 def _replace(texts: pa.StringArray, masks: tuple[tuple[str, str], ...]) -> pa.StringArray:
