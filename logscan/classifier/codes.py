@@ -61,7 +61,8 @@ def codes(texts: pa.StringArray) -> tuple[pa.Int16Array, pa.StringArray]:
     # Successes without an enhanced code have none; the others are searched.
     success = pc.equal(pc.utf8_slice_codeunits(code, 0, 1), "2")
     rest = pc.fill_null(pc.and_(pc.equal(enhanced, ""), pc.invert(success)), True)
-    left = texts.filter(rest)
+    # A log's way to write the end of a line would hide the code behind it.
+    left = pc.replace_substring(texts.filter(rest), "\\n", " ")
     code = pc.replace_with_mask(code, rest, reply_codes(left).cast(pa.string()))
     enhanced = pc.replace_with_mask(enhanced, rest, enhanced_codes(left))
     return code.cast(pa.int16()), pc.if_else(pc.equal(enhanced, ""), pa.scalar(None, pa.string()), enhanced)

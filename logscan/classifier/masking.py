@@ -38,7 +38,7 @@ _ID = r"\b(?:\w{1,6}-)?(?:[A-Za-z]+\d\w\w|\d+[A-Za-z])\w{5,}(?:-\w+|\.\d+)*"
 _MASK_EACH = ((f"{_FRAME}|{_FOLD}", " "), (_ADDRESS, ADDRESS), (_PLACE_OR_TIME, NAME))
 _MASK_DISTINCT = (
     (_ID, NAME),
-    (r"(^|[^\w.(])\d{3,}\b", rf"\1{NUMBER}"),
+    (r"(^|[^\w.(-])\d{3,}\b", rf"\1{NUMBER}"),
     (r'(user:? )"[^"]*"', rf"\1{NAME}"),
 )
 _TOP = "com|net|org|edu|gov|mil|info|biz|name|pro|arpa|example|test|invalid|local|localdomain|lan|internal|cloud|online"
