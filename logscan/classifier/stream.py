@@ -28,8 +28,8 @@ def verdicts(lines: Iterable[bytes], told: Told, *, why: bool = False, site: Sit
 
     >>> for line in verdicts([b'{"id": "a", "text": "552 5.2.2 Mailbox full"}\n'], print):
     ...     print(line)
-    {"id": "a", "code": 552, "enhanced": "5.2.2", "code_class": "5xx", "cause": "mailbox-full", "confidence": 0.9,
-    "rule": "mailbox-full", "detail": null}
+    {"id": "a", "code": 552, "enhanced": "5.2.2", "code_class": "5xx", "cause": "mailbox-full", "confidence": 0.99,
+     "rule": "mailbox-full", "detail": null}
     """
     numbered = enumerate((text(line) for line in lines), 1)
     structured: bool | None = None
