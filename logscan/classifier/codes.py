@@ -15,7 +15,8 @@ _END = r"""(?:[^\w.]|\.(?:\D|$)|$)"""
 _ENHANCED = r"(?P<found>[245]\.\d{1,3}\.\d{1,3})"
 _WRAP = r"""[\s"'`“‘(\[<{]*"""
 
-# In the order of trust; a greeting (220) comes last, since a refusal may follow it. Each is asked of the texts that the ones before found nothing in.
+# In the order of trust; a greeting (220) comes last, since a refusal may follow it. Each is asked of the texts that
+# the ones before found nothing in.
 _CODE = (
     # At the start; there even one that no standard knows, or one that runs into its words.
     rf"^(?i:smtp|lmtp|esmtp)?{_WRAP}[;:]?{_WRAP}(?P<found>2[013-9]\d|22[1-9]|[345]\d\d)(?:[\s:;,)\]'\"<#’”-]|\.(?:\D|$)|$)",

@@ -142,6 +142,7 @@ def first_rules(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Si
     enhanced, stage, action = beside
     verdict = np.full(len(code), -1, np.int64)
     left = np.arange(len(code))
+    gates: dict[str, Bools] = {}
     for number, rule in enumerate(rulebook(site)):
         held = left
         if rule.code:
@@ -149,6 +150,10 @@ def first_rules(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Si
         for column, allowed in ((stage, rule.stage), (action, rule.action)):
             if allowed:
                 held = held[_true(pc.is_in(column.take(pa.array(held)), pa.array(allowed)))]
+        if rule.gate and len(held):
+            if rule.gate not in gates:
+                gates[rule.gate] = _true(pc.match_substring_regex(text, rule.gate, ignore_case=True))
+            held = held[gates[rule.gate][held]]
         for column, pattern in ((enhanced, rule.enhanced), (text, rule.text)):
             if pattern and len(held):
                 held = held[_true(pc.match_substring_regex(column.take(pa.array(held)), pattern, ignore_case=True))]
