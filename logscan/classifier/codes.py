@@ -42,7 +42,7 @@ _ENHANCED_CODE = (
 _NO_CODE = (
     r"(?i)(?:\w,?\s|[(=<>~])\d+(?:\.\d+)?\s?(?:bytes?|octets?|[kmg]i?b|s|secs?|seconds?|min|minutes?|hours?|days?|messages?|mails?|"
     r"e-?mails?|recipients?|connections?|times|chars?|characters?|percent|points?)\b"
-    r"|\b(?:https?|x-unix|rfc|sections?|port|line|pid|rule|ticket|size|version|exim|postfix|sendmail|v)\s?[=:#;]?\s?\d+(?:\.\d+)*"
+    r"|\b(?:https?|x-unix|rfc\s?\d+,?|sections?|port|line|pid|rule|ticket|size|version|exim|postfix|sendmail|v)\s?[=:#;]?\s?\d+(?:\.\d+)*"
 )
 
 

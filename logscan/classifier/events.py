@@ -40,9 +40,9 @@ MODEL = "model"
 """The rule of a cause that the model found against the rules."""
 RULE_WEIGHT = 0.7
 """What a rule's word counts beside the model's, in units of its log odds: chosen on replies kept apart."""
+OVERRULES, EXPLAINS = 0.4, 0.5
+"""How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
-OVERRULES = 0.4
-"""The share of the cause that the model must be sure of to overrule a rule."""
 # Actions that are no success, even beside a code of success.
 FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 
@@ -126,7 +126,8 @@ def weighed(
         share = np.exp(scores - scores.max(1, keepdims=True))
         share /= share.sum(1, keepdims=True)
         best = share.argmax(1)
-        overruled = (best != cause[rows]) & (share.max(1) >= OVERRULES)
+        needed = np.where(trust[rows] <= catalogue.UNEXPLAINED, EXPLAINS, OVERRULES)
+        overruled = (best != cause[rows]) & (share.max(1) >= needed)
         sure[rows] = np.minimum(np.where(overruled, share.max(1), share[own]), SUREST)
         rule[rows] = np.where(overruled, len(book), held[rows])
         cause[rows] = np.where(overruled, best, cause[rows])

@@ -85,7 +85,7 @@ def _judged(cases: list[dict[str, Any]], why: bool, site: Site) -> Iterator[str]
         line = f'{{"id": {json.dumps(case["id"])}, {written[key]}'
         if why:
             beside = {name: _word(case.get(name)) for name in _WORDS}
-            words = judge(case["text"], code=_code(case.get("code")), **beside, site=site).why
+            words = judge(_word(case["text"]) or "", code=_code(case.get("code")), **beside, site=site).why
             line = f'{line[:-1]}, "why": {json.dumps(words)}}}'
         yield line
 

@@ -105,9 +105,9 @@ def _why(name: str | None, text: str, said: dict[str, Any], stage: str | None, s
         return ()
     found = []
     if rule.text:
-        pattern = f"(?i)(?P<words>{rule.text})"
+        pattern = rf"(?i)(?P<words>[^\s]*(?:{rule.text})[^\s]*)"
         words = pc.struct_field(pc.extract_regex(mask(pa.array([text])), pattern), "words")[0].as_py()
-        found.append(words)
+        found.append((words or "").strip(" <>()[]\"'.,;:"))
     for condition, value in ((rule.enhanced, said["enhanced"]), (rule.code, said["code"]), (rule.stage, stage)):
         if condition:
             found.append(str(value))
