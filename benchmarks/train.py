@@ -9,6 +9,7 @@ replies of the tests. All of them are the project's own. The same texts give the
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -24,6 +25,7 @@ from logscan.classifier.model import FILE, Model, features, save
 
 ROOT = Path(__file__).parent.parent
 STEPS, RATE, DECAY = 200, 0.05, 2e-5
+CODES = re.compile(r"^\d{3}[ -](?:#?\d\.\d+\.\d+ )?")
 SEEN = 2
 """A feature must stand in so many texts."""
 
@@ -36,7 +38,9 @@ def labelled(paths: list[Path]) -> list[tuple[str, str]]:
         known = tomllib.loads(path.read_text(encoding="utf-8"))
         found += [(text, cause) for cause, texts in known.items() for text in texts]
     found += [(case.reply, rule.cause) for rule in catalogue.rules() for case in rule.examples if case.reply]
-    return found
+    # Each again without its codes, so that the words learn to speak for themselves.
+    bare = [(CODES.sub("", text), cause) for text, cause in found]
+    return found + [case for case in bare if case[0] and case not in found]
 
 
 def train(cases: list[tuple[str, str]]) -> Model:
