@@ -53,10 +53,12 @@ FACTOR = 2.0
 BEYOND = 1.5
 POINTS = 0.02
 HABIT = 2
+# Days at most that an outage lasts; what is longer is how things are.
+OUTAGE = 10
 # The rate of all names weighs as much as so many failed messages: Jeffreys' prior of a Poisson rate.
 PRIOR = 0.5
 # How much a rate wanders, as the squared coefficient of variation: at least, and where nothing tells.
-STEADIEST, USUAL = 0.05, 0.3
+STEADIEST, USUAL = 0.05, 0.5
 # Weight of what is usual: that of some days with so many expected failures, squared.
 DRAWN = 50.0
 # A reference day is drawn to the mean as if a part of an ordinary day were added to it.
@@ -124,7 +126,7 @@ def _judged(kind: Kind, series: Series) -> Iterator[tuple[Change | None, float]]
     days = np.flatnonzero(series.tried[:, :-1].any(axis=0))
     if len(days) < LEAST_DAYS:
         return
-    apart = series.failed[:, :-1].any(axis=1)[:, None]
+    apart = (series.failed[:, :-1] > 0).any(axis=1, keepdims=True)
     failed, tried = series.failed - apart * series.most, series.tried - apart * series.most_tried
     model = _Model.of(failed[:, days], tried[:, days])
     today, possible = failed[:, -1], tried[:, -1]
@@ -135,11 +137,11 @@ def _judged(kind: Kind, series: Series) -> Iterator[tuple[Change | None, float]]
     habit = _comings(failed[:, :-1], tried[:, :-1], model.rate, today / np.maximum(possible, 1)) >= HABIT
     for i in np.flatnonzero((today > expected) & (today >= LEAST)):
         p = at_least(int(today[i]), expected[i], model.size[i])
-        yield (_change(kind, series, i, expected[i], p) if today[i] > bar[i] and not habit[i] else None), p
+        yield (_change(kind, series, int(i), expected[i], p) if today[i] > bar[i] and not habit[i] else None), p
     low = _low(series, days)
     for i in np.flatnonzero((series.failed[:, -1] == 0) & (low >= MISSED)):
         p = none_of(low[i], 1 / STEADIEST)
-        yield (_change(kind, series, i, low[i], p) if _always_there(series, i) else None), p
+        yield (_change(kind, series, int(i), low[i], p) if _always_there(series, int(i)) else None), p
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,24 @@ class _Model:
     @classmethod
     def of(cls, failed: Counts, tried: Counts) -> _Model:
         everywhere = max(failed.sum() / max(tried.sum(), 1), 1e-9)
+        ordinary = _ordinary(failed, tried)
+        failed, tried = failed * ordinary, tried * ordinary
         known = PRIOR + failed.sum(axis=1)
         rate = known / (PRIOR / everywhere + tried.sum(axis=1))
         return cls(rate, 1 / (_wandering(failed, tried) + 1 / known))
+
+
+def _ordinary(failed: Counts, tried: Counts) -> npt.NDArray[np.bool_]:
+    """By name and day, false where an outage was: failures came up once, and stayed for days. It must not hide the next.
+
+    What came up for a day only tells how the rate wanders, and stays.
+    """
+    rates = failed / np.maximum(tried, 1)
+    high = (rates > 0) & (rates * 2 >= rates.max(axis=1, keepdims=True)) & (failed >= LEAST)
+    once = (high & ~np.pad(high, ((0, 0), (1, 0)))[:, :-1]).sum(axis=1) == 1
+    days = high.sum(axis=1)
+    ordinary: npt.NDArray[np.bool_] = ~(high & (once & (days > 1) & (days <= OUTAGE))[:, None])
+    return ordinary
 
 
 def _wandering(past: Counts, tries: Counts) -> npt.NDArray[np.float64]:
@@ -166,7 +183,8 @@ def _wandering(past: Counts, tries: Counts) -> npt.NDArray[np.float64]:
     telling = squares > DRAWN
     usual = float(np.median(beyond_noise[telling] / squares[telling])) if telling.sum() >= LEAST_DAYS else USUAL
     drawn = (beyond_noise + DRAWN * max(usual, USUAL)) / (squares + DRAWN)
-    return np.maximum(drawn, STEADIEST)
+    wandering: npt.NDArray[np.float64] = np.maximum(drawn, STEADIEST)
+    return wandering
 
 
 def _reference(failed: Counts, tried: Counts, rate: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
