@@ -1,0 +1,167 @@
+"""Exim: every line of its logs that states a reply or an outcome, and those that say whose message it was.
+
+    2025-02-02 09:50:42 10HmaX-000000005vi-0000 => a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.1]
+        X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=yes C="250 2.0.0 OK id=1"
+    Feb  2 09:50:42 mx exim[4711]: 2025-02-02 09:50:42 10HmaX-000000005vi-0000 Completed
+
+mainlog, rejectlog and paniclog, and their copies in a syslog. Exim 3 to 4.99 were read for this; sources are Exim's
+own (log.c, deliver.c, receive.c, smtp_in.c, acl.c, transports/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logscan import syslog
+from logscan.columns import concat, words
+from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
+from logscan.spans import Ints
+from logscan_parsers.exim import arrival, delivery, policy
+from logscan_parsers.exim.line import Lines, cut, header, known, native, needless, stamps
+
+__all__ = ["parser"]
+
+# Debian's is exim4, cPanel's exim; syslog_processname sets any, which should say exim somewhere.
+_PROGRAM = re.compile(r"(?:^|[/-])exim\d?(?:$|[-_.])")
+_TAGGED = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^ ]* [^ ]+ [^ :\[]*exim[^ :\[]*(?:\[\d+\])?: "
+
+
+def is_exim(program: str) -> bool:
+    """Whether a syslog tag is one of Exim's.
+
+    >>> [is_exim(tag) for tag in ("exim", "exim4", "exim-out", "postfix/smtp", "eximstats")]
+    [True, True, True, False, False]
+    """
+    return _PROGRAM.search(program) is not None
+
+
+def sniff(block: Block) -> float:
+    """How sure it is that these lines are Exim's: the share of those that it understands or knows."""
+    tally = parse(block).tally
+    if not tally.understood:
+        return 0.0
+    return max(0.5 if tally.other else 0.0, (tally.understood + tally.known) / tally.lines)
+
+
+def parse(block: Block) -> Parsed:
+    """Events and message facts of a block."""
+    found = _Found()
+    direct = native(block.spans)
+    if direct.all():
+        unread = _own_file(block, np.arange(len(block)), found)
+    else:
+        unread = _own_file(block, np.flatnonzero(direct), found)
+        unread = np.concatenate((unread, _syslog(block, np.flatnonzero(~direct), found)))
+    # A syslog whose stamps have a blank where others have a T looks like a file of Exim's own until its tag.
+    if len(unread):
+        tagged = pc.match_substring_regex(block.spans.take(np.sort(unread)).to_arrow(), _TAGGED)
+        again = np.sort(unread)[tagged.to_numpy(zero_copy_only=False)]
+        if len(again):
+            unread = np.concatenate((np.setdiff1d(unread, again), _syslog(block, again, found)))
+    missed = np.sort(unread)
+    samples = tuple(
+        (int(block.offsets[i]), text[:SAMPLE_LENGTH])
+        for i, text in zip(
+            missed[:MAX_SAMPLES].tolist(), block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist(), strict=True
+        )
+    )
+    known_lines = len(block) - found.understood - found.other - len(missed)
+    tally = Tally(found.understood, known_lines, found.other, len(missed), samples)
+    return Parsed(_in_order(found.events), concat(found.messages) if found.messages else pa.table({}), tally)
+
+
+@dataclass
+class _Found:
+    """What was made of a block's lines so far."""
+
+    events: list[pa.Table] = field(default_factory=list)
+    messages: list[pa.Table] = field(default_factory=list)
+    understood: int = 0
+    other: int = 0
+
+
+def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
+    """Reads lines of a file that Exim writes itself; gives the rows that are unread."""
+    spans = block.spans if len(rows) == len(block) else block.spans.take(rows)
+    time, stamped, rest = stamps(spans, block, block.offsets[rows])
+    unread = rows[~stamped]
+    if len(unread):
+        rows, time, rest = rows[stamped], time[stamped], rest.take(stamped)
+    nobody = np.full(len(rows), -1, np.int32)
+    lines = cut(rows, time, nobody, [], nobody, [], rest)
+    return np.concatenate((unread, _read(block, lines, np.ones(len(rows), np.int64), found)))
+
+
+def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
+    """Reads lines of a syslog, and what has no stamp at all; gives the rows that are unread."""
+    envelopes = syslog.read(Block(block.spans.take(rows), block.offsets[rows], block.source, block.clock))
+    bare = rows[envelopes.unread]
+    unread = [bare[~header(block.spans.take(bare).to_arrow())]]
+    for head in envelopes.parts:
+        ours = np.array([is_exim(program) for program in head.programs] or [False])[head.program]
+        found.other += int((~ours).sum())
+        head = head.take(ours)
+        time, stamped, rest = stamps(head.message, block, block.offsets[rows[head.rows]])
+        time = np.where(stamped, time, head.time)
+        lines = cut(rows[head.rows], time, head.host, head.hosts, head.program, head.programs, rest)
+        unread.append(_read(block, lines, head.repeats, found))
+    return np.concatenate(unread)
+
+
+def _read(block: Block, lines: Lines, repeats: Ints, found: _Found) -> Ints:
+    """Reads lines whose stamps are cut off; gives the rows of the block that are unread."""
+    known_rows = needless(lines)
+    read = known_rows.copy()
+
+    def take(tables: Iterator[tuple[pa.Table, Ints, bool]]) -> None:
+        for table, rows, as_events in tables:
+            read[rows] = True
+            into = found.events if as_events else found.messages
+            into.append(_place(table, rows, lines, block, repeats, as_events))
+
+    for form in (delivery, arrival):
+        take(form.read(lines, ~read))
+    rest = np.flatnonzero(~read & (lines.flag < 0))
+    if len(rest):
+        take(policy.read(lines, rest))
+        take(delivery.attempts(lines, rest[~read[rest] & lines.queue_id.present[rest]]))
+        rest = rest[~read[rest]]
+        known_rows[rest] = known(lines.body.take(rest).to_arrow())
+    found.understood += int((read & ~known_rows).sum())
+    return lines.rows[~read & ~known_rows]
+
+
+def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, repeats: Ints, as_events: bool) -> pa.Table:
+    """The table with when, where and which program; a repeated line's rows repeated."""
+    if as_events and ((times := repeats[rows]) != 1).any():
+        again = np.repeat(np.arange(len(rows)), times)
+        table, rows = table.take(pa.array(again)), rows[again]
+    table = (
+        table.append_column("time", pa.array(lines.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
+        .append_column("host", words(lines.host[rows], lines.hosts))
+        .append_column("offset", pa.array(block.offsets[lines.rows[rows]]))
+    )
+    return table
+
+
+def _in_order(tables: list[pa.Table]) -> pa.Table:
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pa.table({})
+    table = concat(tables)
+    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
+
+
+parser = Parser(
+    name="exim",
+    title="Exim",
+    sniff=sniff,
+    parse=parse,
+    reads="mainlog, rejectlog, paniclog, and syslog files (BSD, RFC 3339, RFC 5424, journalctl); Exim 4",
+)

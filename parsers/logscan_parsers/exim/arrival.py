@@ -1,0 +1,151 @@
+"""What Exim says of a message besides its deliveries: who handed it in, its size, its end, what happens to it in the queue.
+
+ID <= a@b.example H=mail.b.example (helo) [192.0.2.1]:2525 P=esmtps X=... S=512 id=1@b.example T="subject" for c@d
+ID <= <> R=ID2 U=Debian-exim P=local S=2859          a notice of ID2's failure or delay: an event too
+ID Completed                                         ends it
+ID Frozen (delivery error message)                   an event
+
+`<=` begins the life of a message in the log, but for cutthrough deliveries, whose `>>` stands before it. Message ids are
+made of time, process and a counter (string.c), so they come once. Sources: receive.c, deliver.c, queue.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logscan.columns import word
+from logscan.parser import BEGIN, END
+from logscan.spans import DIGITS, Bools, Ints, Spans
+from logscan_parsers.exim.line import ARRIVED, COMPLETED, FAKE, Lines
+from logscan_parsers.exim.peer import address
+
+# What befalls a message as a whole, by the words that its line starts with (deliver.c, queue.c, receive.c).
+QUEUED = {
+    b"Frozen": "held",
+    b"frozen by ": "held",
+    b"*** Frozen": "held",
+    b"cancelled by ": "discarded",
+    b"removed by ": "discarded",
+}
+_LONGEST_NUMBER = 18
+
+
+def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
+    """Tables of facts, of notices and of what befell messages in the queue, and the rows they come from."""
+    rows = np.flatnonzero(unread & ((lines.flag == ARRIVED) | (lines.flag == FAKE)))
+    if len(rows):
+        yield from _arrivals(lines, rows)
+    rows = np.flatnonzero(unread & (lines.flag == COMPLETED))
+    rows = rows[lines.body.take(rows).startswith(b"Completed")]
+    if len(rows):
+        yield _facts(lines, rows, END), rows, False
+    rows = np.flatnonzero(unread & lines.queue_id.present & (lines.flag < 0))
+    for literal, action in QUEUED.items():
+        hit = lines.body.take(rows).startswith(literal)
+        if hit.any():
+            yield _in_queue(lines, rows[hit], action), rows[hit], True
+            rows = rows[~hit]
+
+
+def _arrivals(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
+    body = lines.body.take(rows).compact()
+    start = body.start.copy()
+    for row in np.flatnonzero(body.byte() == ord('"')).tolist():
+        text = body.buffer.bytes[body.start[row] : body.end[row]].tobytes()
+        start[row] += _end_of_quoted(text)
+    # The sender ends at the first field; which one is first depends on where the message came from.
+    rest = Spans(body.buffer, start, body.end)
+    places = [rest.find(literal) for literal in (b" H=", b" P=", b" R=", b" U=")]
+    first = np.minimum.reduce([np.where(place >= 0, place, rest.end) for place in places])
+    subject = rest.find(b' T="')
+    end = np.where(subject >= 0, subject, rest.end)
+    protocol = places[1]
+    # A line cut before its protocol says too little; it stays unread.
+    whole = np.flatnonzero((protocol >= 0) & (protocol < end))
+    if len(whole) < len(rows):
+        rows, body, first, end, protocol = rows[whole], body.take(whole), first[whole], end[whole], protocol[whole]
+    if not len(rows):
+        return
+    buffer = body.buffer
+    sender = Spans(buffer, body.start, first)
+    host, ip = _client(Spans(buffer, first, protocol))
+    stated = Spans(buffer, protocol, end)
+    size, sized = stated.after(b" S=").run(DIGITS, _LONGEST_NUMBER).number()
+    facts = {
+        "sender": sender.to_arrow(),
+        "client_host": host.to_arrow(),
+        "client_ip": address(ip.to_arrow()),
+        "message_id": _message_id(stated),
+        "size": pa.array(size, mask=~sized),
+    }
+    yield _facts(lines, rows, BEGIN, **facts), rows, False
+    reference = Spans(buffer, first, protocol)
+    notices = np.flatnonzero(sender.is_(b"<>") & reference.startswith(b" R="))
+    if len(notices):
+        yield _notices(lines, rows[notices], reference.take(notices)), rows[notices], True
+
+
+def _end_of_quoted(text: bytes) -> int:
+    place = 1
+    while place < len(text) and text[place] != ord('"'):
+        place += 2 if text[place] == ord("\\") else 1
+    return min(place, len(text))
+
+
+def _client(fields: Spans) -> tuple[Spans, Spans]:
+    """Name and address of ` H=name (helo) [address]:port I=[...]:25 U=ident`; missing where the log has none.
+
+    >>> rows, _ = Spans.lines(b" H=h.example (x [9.9.9.9]) [192.0.2.1]:9 I=[::1]:25\\n H=(x) [::2]\\n U=root\\n")
+    >>> [part.to_arrow().to_pylist() for part in _client(rows)]
+    [['h.example', None, None], ['192.0.2.1', '::2', None]]
+    """
+    peer = fields.after(b" H=").until(b" I=[").until(b" U=")
+    bracket = peer.rfind(b"[")
+    inside = Spans(peer.buffer, np.where(bracket >= 0, bracket + 1, peer.end + 1), peer.end)
+    name = peer.until(b" (").until(b" [")
+    named = (name.length > 0) & (name.byte() != ord("(")) & (name.byte() != ord("["))
+    return name.where(named & peer.present), inside.before(b"]")
+
+
+def _message_id(stated: Spans) -> pa.StringArray:
+    name = stated.after(b" id=").or_else(stated.after(b" id*="))
+    # Most often it is the last word, which need not be searched for its end.
+    more = np.flatnonzero(name.has(b"=") | name.has(b" f"))
+    text = name.where(name.length > 0).to_arrow()
+    if not len(more):
+        return text
+    mask = np.zeros(len(name), bool)
+    mask[more] = True
+    return pc.replace_with_mask(text, pa.array(mask), name.take(more).compact().until(b" ").to_arrow())
+
+
+def _notices(lines: Lines, rows: Ints, reference: Spans) -> pa.Table:
+    """The notices: events of the message that they tell of."""
+    return pa.table(
+        {
+            "queue_id": reference.skip(len(b" R=")).compact().until(b" ").to_arrow(),
+            "direction": word("local", len(rows)),
+            "action": word("notified", len(rows)),
+            "reply": pc.binary_join_element_wise("sender notified by ", lines.queue_id.take(rows).to_arrow(), ""),
+        }
+    )
+
+
+def _in_queue(lines: Lines, rows: Ints, action: str) -> pa.Table:
+    return pa.table(
+        {
+            "queue_id": lines.queue_id.take(rows).to_arrow(),
+            "direction": word("local", len(rows)),
+            "action": word(action, len(rows)),
+            "reply": lines.body.take(rows).to_arrow(),
+        }
+    )
+
+
+def _facts(lines: Lines, rows: Ints, mark: int, **facts: pa.Array) -> pa.Table:
+    marks = pa.array(np.full(len(rows), mark, np.int8))
+    return pa.table({"queue_id": lines.queue_id.take(rows).to_arrow(), "mark": marks, **facts})
