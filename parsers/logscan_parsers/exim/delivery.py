@@ -147,9 +147,14 @@ def _given(texts: pa.StringArray) -> pa.BooleanArray:
 
 
 def _recipient(delivered: pa.StringArray, original: pa.StringArray, aliased: pa.BooleanArray) -> pa.StringArray:
-    """The address that was delivered to; the one before aliasing, where that is a mailbox name, a pipe or a file."""
-    is_address = pc.match_substring_regex(delivered, r"^[^|/>:].*@[^ ]+$")
-    return pc.if_else(pc.and_(aliased, pc.invert(is_address)), original, delivered)
+    """The address that was delivered to; the one before aliasing, where that is a mailbox name, a pipe or a file.
+
+    A quoted local part is logged without its quotes, and one in UTF-8 as `xn--` where the other side needs that.
+    """
+    is_address = pc.match_substring_regex(delivered, r"^[^|/>: ][^ ]*@[^ ]+$")
+    unquoted = pc.replace_substring_regex(original, r'^"(.*)"@', r"\1@")
+    same = pc.or_(pc.equal(unquoted, delivered), pc.starts_with(delivered, "xn--"))
+    return pc.if_else(pc.and_(aliased, pc.or_(pc.invert(is_address), same)), original, delivered)
 
 
 def _discarded(table: pa.Table, mask: pa.BooleanArray) -> pa.Table:

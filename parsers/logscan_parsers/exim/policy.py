@@ -27,7 +27,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan.columns import word, words
-from logscan.spans import Ints, Spans
+from logscan.reply import Replies
+from logscan.spans import Bools, Ints, Spans
 from logscan_parsers.exim import reply
 from logscan_parsers.exim.line import Lines
 from logscan_parsers.exim.peer import FIELDS, PATH, PEER, address
@@ -62,7 +63,9 @@ def read(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
     if len(refused):
         texts = body.take(refused).to_arrow()
         cut = pc.extract_regex(texts, _data()["verdict"])
-        hit = cut.is_valid()
+        # `rejected MAIL from H=...` and `rejected MAIL FROM:<...>` are checks of the protocol, which follow below.
+        hit = pc.and_(cut.is_valid(), pc.invert(pc.match_substring_regex(cut.field("argument"), "^(?i:from)[ :]")))
+        hit = pc.fill_null(hit, False)
         mask = hit.to_numpy(zero_copy_only=False)
         if mask.any():
             yield _verdicts(lines, rows[refused[mask]], texts.filter(hit), cut.filter(hit)), rows[refused[mask]], True
@@ -95,6 +98,8 @@ def _verdicts(lines: Lines, rows: Ints, texts: pa.StringArray, cut: pa.StructArr
     # A code of another class is not sent (smtp_in.c, smtp_message_code).
     code_class = pc.fill_null(pc.divide(replies.code, 100), 0).to_numpy(zero_copy_only=False)
     own = code_class == np.where(temporary, 4, 5)
+    # A callout's reply is passed on to the client (verify.c, do_callout).
+    replies, own = _with_callouts(replies, own, temporary, column["text"])
     stage, implied = _verbs(column["verb"])
     implied = np.where(temporary & (implied > 0), 451, implied)
     codes = pa.array(implied.astype(np.int16), mask=implied == 0)
@@ -121,6 +126,30 @@ def _verdicts(lines: Lines, rows: Ints, texts: pa.StringArray, cut: pa.StructArr
             "recipient": recipient,
         },
     )
+
+
+_CALLOUT = (
+    r" : (?:(?:SMTP|LMTP) error from remote mail server after .*?|response to \".*?\" was): "
+    r"(?P<code>[45]\d\d)[- ](?P<enhanced>[45]\.\d{1,3}\.\d{1,3} )?"
+)
+
+
+def _with_callouts(
+    replies: Replies, own: Bools, temporary: Bools, texts: pa.StringArray
+) -> tuple[Replies, Bools]:
+    """The replies with the code of the host that was asked, where a verdict quotes one of its own class."""
+    cut = pc.extract_regex(texts, _CALLOUT)
+    if cut.null_count == len(cut):
+        return replies, own
+    asked = pc.if_else(pc.equal(cut.field("code"), ""), None, cut.field("code")).cast(pa.int16())
+    first = pc.fill_null(pc.divide(asked, 100), 0).to_numpy(zero_copy_only=False)
+    use = ~own & (first == np.where(temporary, 4, 5))
+    mask = pa.array(use)
+    enhanced = pc.utf8_trim_whitespace(cut.field("enhanced"))
+    enhanced = pc.if_else(pc.equal(enhanced, ""), None, enhanced)
+    code = pc.if_else(mask, asked, replies.code)
+    enhanced = pc.if_else(mask, enhanced, replies.enhanced.cast(pa.string())).dictionary_encode()
+    return Replies(code, enhanced, replies.text), own | use
 
 
 def _from_verdict(texts: pa.StringArray) -> pa.StringArray:
