@@ -59,11 +59,17 @@ def _arrivals(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]
         start[row] += _end_of_quoted(text)
     # The sender ends at the first field; which one is first depends on where the message came from.
     rest = Spans(body.buffer, start, body.end)
-    places = [rest.find(literal) for literal in (b" H=", b" P=", b" R=", b" U=")]
-    first = np.minimum.reduce([np.where(place >= 0, place, rest.end) for place in places])
+    first, protocol = rest.find(b" H="), rest.find(b" P=")
+    # Those of this machine, and those with a host whose sender has a reference before it, are few on most servers.
+    local = np.flatnonzero((first < 0) | (first > protocol) | (rest.byte() == ord("<")))
+    if len(local):
+        some = rest.take(local)
+        alone = some.compact()
+        shift = some.start - alone.start
+        ends = [alone.find(literal) for literal in (b" H=", b" P=", b" R=", b" U=")]
+        first[local] = shift + np.minimum.reduce([np.where(end >= 0, end, alone.end) for end in ends])
     subject = rest.find(b' T="')
     end = np.where(subject >= 0, subject, rest.end)
-    protocol = places[1]
     # A line cut before its protocol says too little; it stays unread.
     whole = np.flatnonzero((protocol >= 0) & (protocol < end))
     if len(whole) < len(rows):
@@ -103,7 +109,11 @@ def _client(fields: Spans) -> tuple[Spans, Spans]:
     >>> [part.to_arrow().to_pylist() for part in _client(rows)]
     [['h.example', None, None], ['192.0.2.1', '::2', None]]
     """
-    peer = fields.after(b" H=").until(b" I=[").until(b" U=")
+    peer = fields.after(b" H=")
+    more = np.flatnonzero(peer.present & (peer.byte(-1) != ord("]")))
+    if len(more):
+        some = peer.take(more)
+        peer.end[more] = some.start + some.compact().until(b" I=[").until(b" U=").length
     bracket = peer.rfind(b"[")
     inside = Spans(peer.buffer, np.where(bracket >= 0, bracket + 1, peer.end + 1), peer.end)
     name = peer.until(b" (").until(b" [")

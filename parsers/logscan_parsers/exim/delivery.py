@@ -149,11 +149,11 @@ def _given(texts: pa.StringArray) -> pa.BooleanArray:
 def _recipient(delivered: pa.StringArray, original: pa.StringArray, aliased: pa.BooleanArray) -> pa.StringArray:
     """The address that was delivered to; the one before aliasing, where that is a mailbox name, a pipe or a file.
 
-    A quoted local part is logged without its quotes, and one in UTF-8 as `xn--` where the other side needs that.
+    A quoted local part is logged without its quotes (deliver.c, string_get_localpart).
     """
     is_address = pc.match_substring_regex(delivered, r"^[^|/>: ][^ ]*@[^ ]+$")
     unquoted = pc.replace_substring_regex(original, r'^"(.*)"@', r"\1@")
-    same = pc.or_(pc.equal(unquoted, delivered), pc.starts_with(delivered, "xn--"))
+    same = pc.equal(unquoted, delivered)
     return pc.if_else(pc.and_(aliased, pc.or_(pc.invert(is_address), same)), original, delivered)
 
 

@@ -59,7 +59,14 @@ def _data() -> dict[str, Any]:
 def read(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
     """Tables of events among rows without a flag, and the rows they come from."""
     body = lines.body.take(rows).compact()
-    refused = np.flatnonzero(body.has(b"rejected "))
+    plain, columns = _plain(body)
+    if len(plain):
+        yield _verdicts(lines, rows[plain], columns), rows[plain], True
+        left = np.ones(len(rows), bool)
+        left[plain] = False
+        rows = rows[left]
+        body = lines.body.take(rows).compact()
+    refused = np.flatnonzero(body.has(b"rejected ")) if len(rows) else rows
     if len(refused):
         texts = body.take(refused).to_arrow()
         cut = pc.extract_regex(texts, _data()["verdict"])
@@ -68,7 +75,10 @@ def read(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
         hit = pc.fill_null(hit, False)
         mask = hit.to_numpy(zero_copy_only=False)
         if mask.any():
-            yield _verdicts(lines, rows[refused[mask]], texts.filter(hit), cut.filter(hit)), rows[refused[mask]], True
+            kept = cut.filter(hit)
+            columns = {name: kept.field(name) for name in _GROUPS}
+            columns["verdict"] = _from_verdict(texts.filter(hit))
+            yield _verdicts(lines, rows[refused[mask]], columns), rows[refused[mask]], True
             left = np.ones(len(rows), bool)
             left[refused[mask]] = False
             rows, body = rows[left], body.take(left)
@@ -89,12 +99,62 @@ def read(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
             rows, body = rows[left], body.take(left)
 
 
-def _verdicts(lines: Lines, rows: Ints, texts: pa.StringArray, cut: pa.StructArray) -> pa.Table:
-    column = {name: cut.field(name) for name in _GROUPS}
+_REFUSED = b"> rejected RCPT <"
+
+
+def _plain(body: Spans) -> tuple[Ints, dict[str, pa.Array]]:
+    """Rows such as `H=name (helo) [ip] F=<a@b> rejected RCPT <c@d>: words`, the bulk of all refusals, without a pattern.
+
+    Only where no word of the client's can look like something else: no quotes, and a HELO name without blanks.
+    """
+    at = body.find(_REFUSED)
+    rows = np.flatnonzero((at >= 0) & body.startswith(b"H="))
+    if not len(rows):
+        return rows, {}
+    some = body.take(rows).compact()
+    at = some.find(_REFUSED)
+    from_at = some.find(b" F=<")
+    peer = Spans(some.buffer, some.start + 2, from_at).where(from_at < at)
+    sender = Spans(some.buffer, from_at + 4, at)
+    path, text = Spans(some.buffer, at + len(_REFUSED), some.end).partition(b">")
+    parenthesis, bracket = peer.find(b"("), peer.find(b"[")
+    helo = Spans(some.buffer, parenthesis + 1, peer.end).before(b") [")
+    has_helo = parenthesis >= 0
+    ip_at = np.where(has_helo, helo.end + 3, bracket + 1)
+    ip = Spans(some.buffer, ip_at, peer.end).before(b"]")
+    name_end = np.where(has_helo, parenthesis, bracket) - 1
+    name = Spans(some.buffer, peer.start, np.maximum(name_end, peer.start))
+    good = (from_at >= 0) & peer.present & sender.present & path.present & (bracket >= 0) & ip.present
+    good &= (text.length == 0) | text.startswith(b": ")
+    good &= ~has_helo | (helo.present & ~helo.has(b" ") & ~helo.has(b"("))
+    good &= has_helo | (peer.byte() != ord("["))
+    for part in (sender, path, name):
+        good &= ~(part.has(b" ") | part.has(b"<") | part.has(b">") | part.has(b'"'))
+    keep = np.flatnonzero(good)
+    if not len(keep):
+        return rows[:0], {}
+    count = len(keep)
+    nothing = pa.array(np.full(count, ""))
+    brackets = Spans(some.buffer, from_at + 3, at + 1).take(keep)
+    return rows[keep], {
+        "host": name.take(keep).to_arrow(),
+        "ip": ip.take(keep).to_arrow(),
+        "early_from": nothing,
+        "from": brackets.to_arrow(),
+        "temporarily": nothing,
+        "verb": pa.array(np.full(count, "RCPT")),
+        "path": path.take(keep).to_arrow(),
+        "argument": nothing,
+        "text": text.skip(2).where(text.length > 0).or_else(Spans(some.buffer, some.end, some.end)).take(keep).to_arrow(),
+        "verdict": Spans(some.buffer, at + 2, some.end).take(keep).to_arrow(),
+    }
+
+
+def _verdicts(lines: Lines, rows: Ints, column: dict[str, pa.Array]) -> pa.Table:
     temporary = pc.not_equal(column["temporarily"], "").to_numpy(zero_copy_only=False)
     # Without words of an ACL, all that was said is the verdict itself.
     worded = pc.not_equal(column["text"], "")
-    replies = reply.cut(Spans.of(pc.if_else(worded, column["text"], _from_verdict(texts))))
+    replies = reply.cut(Spans.of(pc.if_else(worded, column["text"], column["verdict"])))
     # A code of another class is not sent (smtp_in.c, smtp_message_code).
     code_class = pc.fill_null(pc.divide(replies.code, 100), 0).to_numpy(zero_copy_only=False)
     own = code_class == np.where(temporary, 4, 5)
@@ -138,6 +198,8 @@ def _with_callouts(
     replies: Replies, own: Bools, temporary: Bools, texts: pa.StringArray
 ) -> tuple[Replies, Bools]:
     """The replies with the code of the host that was asked, where a verdict quotes one of its own class."""
+    if not Spans.of(texts).has(b"] : ").any():
+        return replies, own
     cut = pc.extract_regex(texts, _CALLOUT)
     if cut.null_count == len(cut):
         return replies, own
