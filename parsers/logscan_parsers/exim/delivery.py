@@ -57,6 +57,11 @@ _WORDS = {
     b"a TLS session is required": "starttls",
     b"DANE error": "starttls",
     b"authentication required but": "auth",
+    b"Connection refused": "connect",
+    b"Connection timed out": "connect",
+    b"No route to host": "connect",
+    b"Network is unreachable": "connect",
+    b"Host is unreachable": "connect",
 }
 _STAGE_NAMES = [*dict.fromkeys([*STAGES.values(), *_WORDS.values()])]
 _SAID = (b"SMTP error from remote mail server after ", b"SMTP error from remote mailer after ", b"LMTP error after ")
@@ -92,7 +97,9 @@ _NETWORK_WORDS = (b"retry time", b"DANE error", b"all hosts", b"SMTP ", b"TLS ",
 def read(lines: Lines, unread: Bools) -> Iterator[tuple[pa.Table, Ints, bool]]:
     """Tables of events, and the rows they come from."""
     flag = lines.flag
-    accepted = np.flatnonzero(unread & ((flag == SENT) | (flag == FURTHER) | (flag == CUTTHROUGH) | (flag == SUPPRESSED)))
+    accepted = np.flatnonzero(
+        unread & ((flag == SENT) | (flag == FURTHER) | (flag == CUTTHROUGH) | (flag == SUPPRESSED))
+    )
     if len(accepted):
         yield from _outcomes(lines, accepted, _accepted)
     failed = np.flatnonzero(unread & ((flag == FAILED) | (flag == DEFERRED)))
@@ -110,32 +117,40 @@ def _outcomes(lines: Lines, rows: Ints, how: _How) -> Iterator[tuple[pa.Table, I
     if len(plain):
         rest = Spans(body.buffer, first[plain], body.end[plain])
         columns = how(rest, lines.flag[rows[plain]])
-        recipient = head.take(plain).to_arrow()
-        yield _table(lines, rows[plain], columns | {"recipient": recipient}), rows[plain], True
+        table = _table(lines, rows[plain], columns | {"recipient": head.take(plain).to_arrow()})
+        yield from _whole(table, rows[plain])
     others = np.flatnonzero(odd)
     if len(others):
         cut = pc.extract_regex(body.take(others).to_arrow(), _HEAD)
         delivered, original, sender, rest_text = (cut.field(name) for name in _HEAD_GROUPS)
-        # A flag whose line is cut within the address says nothing of an outcome; it stays unread.
-        whole = pc.fill_null(pc.not_equal(delivered, ""), False).to_numpy(zero_copy_only=False)
-        if not whole.all():
-            mask = pa.array(whole)
-            others = others[whole]
-            delivered, original, sender, rest_text = (
-                column.filter(mask) for column in (delivered, original, sender, rest_text)
-            )
+        # A line that ends within the address tells nobody's outcome; it stays unread.
+        begun = pc.starts_with(body.take(others).to_arrow(), "blackhole (")
+        mask = pc.fill_null(pc.and_(pc.not_equal(delivered, ""), pc.or_(pc.not_equal(rest_text, ""), begun)), False)
+        others = others[mask.to_numpy(zero_copy_only=False)]
         if not len(others):
             return
+        delivered, original, sender, rest_text = (c.filter(mask) for c in (delivered, original, sender, rest_text))
         columns = how(Spans.of(rest_text), lines.flag[rows[others]])
         columns["recipient"] = _recipient(delivered, original, _given(original))
         stated = pc.match_substring_regex(body.take(others).to_arrow(), rf" F=<{PATH}>")
         sender = pc.if_else(pc.equal(sender, ""), pc.if_else(stated, "<>", None), sender)
         table = _table(lines, rows[others], columns | {"sender": sender})
-        discarded = pc.match_substring_regex(delivered, r"^blackhole$")
-        discarded = pc.and_(discarded, pc.match_substring_regex(body.take(others).to_arrow(), r"^blackhole \("))
+        discarded = begun.filter(mask)
         if pc.any(discarded).as_py():
             table = _discarded(table, discarded)
-        yield table, rows[others], True
+        yield from _whole(table, rows[others])
+
+
+def _whole(table: pa.Table, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
+    """The table without failures whose words are missing: their lines are cut, and stay unread."""
+    action = table["action"].cast(pa.string())
+    failed = pc.is_in(action, pa.array(["bounced", "deferred", EXPIRED]))
+    cut = pc.and_(failed, table["reply"].is_null()).combine_chunks()
+    if pc.any(cut).as_py():
+        keep = pc.invert(cut)
+        table, rows = table.filter(keep), rows[keep.to_numpy(zero_copy_only=False)]
+    if len(rows):
+        yield table, rows, True
 
 
 def _table(lines: Lines, rows: Ints, columns: dict[str, pa.Array]) -> pa.Table:
@@ -211,20 +226,21 @@ def _failed(rest: Spans, flag: npt.NDArray[np.int8]) -> dict[str, pa.Array]:
     head = Spans(rest.buffer, rest.start, fields_end)
     host, ip = delivered_to(head)
 
-    columns = _answers(message)
+    # What failed is what the transport says; where it says nothing, the system's call did.
+    columns = _answers(message.or_else(strerror))
     text = columns["reply"]
+    strerror = strerror.where(message.present)
     if worded.any():
         system = strerror.to_arrow()
-        both = pc.binary_join_element_wise(system, text, ": ", null_handling="skip")
-        no_code = columns["code"].is_null()
-        text = pc.if_else(pc.and_(pc.and_(system.is_valid(), no_code), pc.not_equal(both, "")), both, text)
+        both = pc.coalesce(pc.binary_join_element_wise(system, text, ": "), system)
+        text = pc.if_else(pc.and_(system.is_valid(), columns["code"].is_null()), both, text)
     named = columns.pop("named_host"), columns.pop("named_ip")
     columns.pop("command_recipient")
     expired = message.is_(_RETRY_TIMEOUT) | message.endswith(b": " + _RETRY_TIMEOUT)
     action = _actions(flag, expired & (flag == FAILED))
     outward = ip.present | _network(rest, number, message, columns["code"])
     return columns | {
-        "process": _process(Spans(rest.buffer, rest.start, np.minimum(fields_end, after.start))),
+        "process": _process(head),
         "direction": words(np.where(outward, 0, 1), ["outbound", "local"]),
         "action": action,
         "reply": text,
@@ -306,14 +322,14 @@ def _answers(message: Spans) -> dict[str, pa.Array]:
     old = np.flatnonzero(quoting & quoted.startswith(b"host "))
     if len(old):
         # Exim 4.8x and older: after RCPT TO:<a@b>: host mx.b [192.0.2.1]: 550 ...
-        name, beyond = quoted.take(old).skip(len(b"host ")).partition(b" [")
-        number, words_ = beyond.partition(b"]: ")
-        good = np.flatnonzero(words_.present)
+        host, beyond = quoted.take(old).skip(len(b"host ")).partition(b" [")
+        number, said_by = beyond.partition(b"]: ")
+        good = np.flatnonzero(said_by.present)
         old = old[good]
-        quoted.start[old] = words_.start[good]
+        quoted.start[old] = said_by.start[good]
         mask = np.zeros(len(message), bool)
         mask[old] = True
-        named_host = pc.replace_with_mask(named_host, pa.array(mask), name.take(good).to_arrow())
+        named_host = pc.replace_with_mask(named_host, pa.array(mask), host.take(good).to_arrow())
         named_ip = pc.replace_with_mask(named_ip, pa.array(mask), address(number.take(good).to_arrow()))
     replies = reply.cut(quoted)
     # Digits that no host said are no code: "550 rows in the lookup".
@@ -448,4 +464,3 @@ def _attempts(lines: Lines, rows: Ints, cut: pa.StructArray, is_login: bool) -> 
             "remote_ip": address(cut.field("ip")),
         },
     )
-

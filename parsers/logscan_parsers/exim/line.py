@@ -152,18 +152,23 @@ def _known_pattern(kind: str) -> str:
     return "^(?:" + "|".join(data[kind]) + ")"
 
 
-_NEEDLESS = (b"SMTP connection from ", b"cwd=", b"no host name found for IP address ", b"Start queue run: ")
-_NEEDLESS += (b"End queue run: ",)
+_NEEDLESS = (
+    b"SMTP connection from ",
+    b"cwd=",
+    b"no host name found for IP address ",
+    b"Start queue run: ",
+    b"End queue run: ",
+)
 
 
 def needless(lines: Lines) -> Bools:
     """Which rows begin or end a session or a queue run and nothing else: many of all lines, known at once."""
-    hits = lines.body.length <= 0
+    hits = (lines.body.length <= 0) & ~lines.queue_id.present
     rows = np.flatnonzero(~lines.queue_id.present)
     some = lines.body.take(rows)
     starts = np.logical_or.reduce([some.startswith(literal) for literal in _NEEDLESS])
     if len(lost := np.flatnonzero(some.startswith(_NEEDLESS[0]))):
-        starts[lost[some.take(lost).compact().has(b" lost while ")]] = False
+        starts[lost[some.take(lost).compact().has(b" lost")]] = False
     hits[rows[starts]] = True
     return np.asarray(hits)
 

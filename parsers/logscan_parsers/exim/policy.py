@@ -50,9 +50,7 @@ def _data() -> dict[str, Any]:
     verbs = "|".join(verb["pattern"] for verb in data["verb"])
     data["verdict"] = _VERDICT.replace("{verbs}", verbs)
     for form in data["form"]:
-        form["pattern"] = (
-            form["pattern"].replace("{peer}", PEER).replace("{fields}", FIELDS).replace("{path}", PATH)
-        )
+        form["pattern"] = form["pattern"].replace("{peer}", PEER).replace("{fields}", FIELDS).replace("{path}", PATH)
     return data
 
 
@@ -103,7 +101,7 @@ _REFUSED = b"> rejected RCPT <"
 
 
 def _plain(body: Spans) -> tuple[Ints, dict[str, pa.Array]]:
-    """Rows such as `H=name (helo) [ip] F=<a@b> rejected RCPT <c@d>: words`, the bulk of all refusals, without a pattern.
+    """Rows such as `H=name (helo) [ip] F=<a@b> rejected RCPT <c@d>: words`, most of all refusals, without a pattern.
 
     Only where no word of the client's can look like something else: no quotes, and a HELO name without blanks.
     """
@@ -145,7 +143,11 @@ def _plain(body: Spans) -> tuple[Ints, dict[str, pa.Array]]:
         "verb": pa.array(np.full(count, "RCPT")),
         "path": path.take(keep).to_arrow(),
         "argument": nothing,
-        "text": text.skip(2).where(text.length > 0).or_else(Spans(some.buffer, some.end, some.end)).take(keep).to_arrow(),
+        "text": text.skip(2)
+        .where(text.length > 0)
+        .or_else(Spans(some.buffer, some.end, some.end))
+        .take(keep)
+        .to_arrow(),
         "verdict": Spans(some.buffer, at + 2, some.end).take(keep).to_arrow(),
     }
 
@@ -194,9 +196,7 @@ _CALLOUT = (
 )
 
 
-def _with_callouts(
-    replies: Replies, own: Bools, temporary: Bools, texts: pa.StringArray
-) -> tuple[Replies, Bools]:
+def _with_callouts(replies: Replies, own: Bools, temporary: Bools, texts: pa.StringArray) -> tuple[Replies, Bools]:
     """The replies with the code of the host that was asked, where a verdict quotes one of its own class."""
     if not Spans.of(texts).has(b"] : ").any():
         return replies, own
