@@ -210,9 +210,9 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
     """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
     An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
-    in that line, after all hosts were tried (smtp/smtp_trouble.c). Where the attempt names no process (Exim), it was for
-    that of the next outcome. What expired (qmgr names none) was for the message's
-    only recipient; with several, some may have been delivered before, so it stays unknown.
+    in that line, after all hosts were tried (smtp/smtp_trouble.c); where the attempt names no process (Exim), of the
+    next outcome. What expired (qmgr names none) was for the message's only recipient; with several, some may have been
+    delivered before, so it stays unknown.
     """
     if "recipient" not in events.column_names or "process" not in events.column_names:
         return events

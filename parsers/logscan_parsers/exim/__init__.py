@@ -142,12 +142,11 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, repeats: Int
     if as_events and ((times := repeats[rows]) != 1).any():
         again = np.repeat(np.arange(len(rows)), times)
         table, rows = table.take(pa.array(again)), rows[again]
-    table = (
+    return (
         table.append_column("time", pa.array(lines.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
         .append_column("host", words(lines.host[rows], lines.hosts))
         .append_column("offset", pa.array(block.offsets[lines.rows[rows]]))
     )
-    return table
 
 
 def _in_order(tables: list[pa.Table]) -> pa.Table:

@@ -1,12 +1,12 @@
-"""What Exim says of a message besides its deliveries: who handed it in, its size, its end, what happens to it in the queue.
+"""What Exim says of a message besides its deliveries: who handed it in, its size, its end, its stay in the queue.
 
 ID <= a@b.example H=mail.b.example (helo) [192.0.2.1]:2525 P=esmtps X=... S=512 id=1@b.example T="subject" for c@d
 ID <= <> R=ID2 U=Debian-exim P=local S=2859          a notice of ID2's failure or delay: an event too
 ID Completed                                         ends it
 ID Frozen (delivery error message)                   an event
 
-`<=` begins the life of a message in the log, but for cutthrough deliveries, whose `>>` stands before it. Message ids are
-made of time, process and a counter (string.c), so they come once. Sources: receive.c, deliver.c, queue.c.
+`<=` begins the life of a message in the log, but for cutthrough deliveries, whose `>>` stands before it. Message ids
+are made of time, process and a counter (string.c), so they come once. Sources: receive.c, deliver.c, queue.c.
 """
 
 from __future__ import annotations
@@ -110,11 +110,12 @@ def _client(fields: Spans) -> tuple[Spans, Spans]:
     [['h.example', None, None], ['192.0.2.1', '::2', None]]
     """
     peer = fields.after(b" H=")
-    more = np.flatnonzero(peer.present & (peer.byte(-1) != ord("]")))
+    bracket = peer.rfind(b"[")
+    more = np.flatnonzero(peer.present & ((peer.byte(-1) != ord("]")) | (bracket != peer.find(b"["))))
     if len(more):
         some = peer.take(more)
         peer.end[more] = some.start + some.compact().until(b" I=[").until(b" U=").length
-    bracket = peer.rfind(b"[")
+        bracket = peer.rfind(b"[")
     inside = Spans(peer.buffer, np.where(bracket >= 0, bracket + 1, peer.end + 1), peer.end)
     name = peer.until(b" (").until(b" [")
     named = (name.length > 0) & (name.byte() != ord("(")) & (name.byte() != ord("["))

@@ -79,7 +79,7 @@ _STOPS = table_of(b" :")
 # The head of a line whose address is no plain one: new <old>, parents in parentheses, pipes, files, quoted local parts,
 # the sender and the return path.
 _HEAD = (
-    r'^(?P<address>"(?:[^"\\]|\\.)*"[^ ]*?|.*?)(?: \([^()]*\))?'
+    r'^(?P<address>:blackhole:|"(?:[^"\\]|\\.)*"[^ ]*?|.*?)(?: \([^()]*\))?'
     rf"(?: <(?P<original>{PATH})>)?(?: F=<(?P<sender>{PATH})>)?(?: Q=[^ ]+)?(?: P=<{PATH}>)?"
     r"(?P<rest> R=.*| T=.*| Q=.*| routing defer .*| defer .*| ?: .*|)$"
 )

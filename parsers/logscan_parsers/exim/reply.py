@@ -20,6 +20,7 @@ from logscan.spans import Spans
 
 _LINE = re.compile(r"(\d{3})(?:[- ]|$)(?:([245]\.\d{1,3}\.\d{1,3})(?: |$))?", re.ASCII)
 _OCTAL = re.compile(r"(?:\\[2-3][0-7]{2})+")
+_NEW_LINE = re.compile(r"(?<!\\)((?:\\\\)*)\\n")
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -58,7 +59,11 @@ def unfold(text: str) -> str:
     >>> unfold(r"451-try\\n550 5.7.1 again, Empf\\303\\244nger\\n55")
     '451 try again, Empfänger'
     """
-    head, *rest = text.split("\\n")
+    return _joined(text.split("\\n"))
+
+
+def _joined(lines: list[str]) -> str:
+    head, *rest = lines
     first = _LINE.match(head)
     if first is None:
         return _OCTAL.sub(_decoded, " ".join(part.strip() for part in (head, *rest)))
@@ -67,7 +72,7 @@ def unfold(text: str) -> str:
         line = _LINE.match(part)
         if line is None:
             # What Exim cut off may end within a code.
-            if number < len(rest) or not f"{code}-{enhanced or ''}".startswith(part):
+            if number < len(rest) or not (part.isdigit() and len(part) < len(code)):
                 texts.append(part)
             continue
         enhanced = enhanced or (line[2] if line[1] == code else None)
@@ -77,10 +82,8 @@ def unfold(text: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    # An escaped backslash before an n is no line end.
-    lines = re.split(r"(?<!\\)((?:\\\\)*)\\n", text)
-    joined = "\\n".join(a + b for a, b in zip(lines[::2], [*lines[1::2], ""], strict=True))
-    return _ESCAPED.sub(r"\1", unfold(joined))
+    """The same of what stands in C="...", where an escaped backslash before an n is no line end."""
+    return _joined([_ESCAPED.sub(r"\1", line) for line in _NEW_LINE.sub(r"\1\n", text).split("\n")])
 
 
 def _decoded(octal: re.Match[str]) -> str:
