@@ -92,7 +92,7 @@ DELIVERED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "tried again too soon": (f'=> a@x.example {HOST}* C="250 OK"', sent(250, None, "250 OK")),
     "port, interface, chunking, all times": (
-        f'=> a@x.example F=<s@y.example> P=<s@y.example> R=r T=smtp S=434 H=mx.x.example [192.0.2.1]:25 I=[192.0.2.9]:99 L K C="250 OK" QT=1m2.5s DT=0.019s',
+        '=> a@x.example F=<s@y.example> P=<s@y.example> R=r T=smtp S=434 H=mx.x.example [192.0.2.1]:25 I=[192.0.2.9]:99 L K C="250 OK" QT=1m2.5s DT=0.019s',
         sent(250, None, "250 OK", sender="s@y.example", delay=62.5),
     ),
     "null sender": (

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import syslog
-from logscan.columns import concat, words
+from logscan.columns import concat, put, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints
 from logscan_parsers.exim import arrival, delivery, policy
@@ -154,6 +154,8 @@ def _in_order(tables: list[pa.Table]) -> pa.Table:
     if not tables:
         return pa.table({})
     table = concat(tables)
+    implied = table["code_implied"] if "code_implied" in table.column_names else pa.nulls(len(table), pa.bool_())
+    table = put(table, "code_implied", pc.fill_null(implied, False))
     return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
 
 
