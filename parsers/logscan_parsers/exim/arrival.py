@@ -68,7 +68,7 @@ def _arrivals(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]
         shift = some.start - alone.start
         ends = [alone.find(literal) for literal in (b" H=", b" P=", b" R=", b" U=")]
         first[local] = shift + np.minimum.reduce([np.where(end >= 0, end, alone.end) for end in ends])
-    subject = rest.find(b' T="')
+    subject = rest.find(b' T="') if rest.has(b'"').any() else np.full(len(rest), -1)
     end = np.where(subject >= 0, subject, rest.end)
     # A line cut before its protocol says too little; it stays unread.
     whole = np.flatnonzero((protocol >= 0) & (protocol < end))
@@ -141,7 +141,7 @@ def _notices(lines: Lines, rows: Ints, reference: Spans) -> pa.Table:
             "queue_id": reference.skip(len(b" R=")).compact().until(b" ").to_arrow(),
             "direction": word("local", len(rows)),
             "action": word("notified", len(rows)),
-            "reply": pc.binary_join_element_wise("sender notified by ", lines.queue_id.take(rows).to_arrow(), ""),
+            "reply": pc.binary_join_element_wise("sender notified by ", lines.ids(rows), ""),
         }
     )
 
@@ -149,7 +149,7 @@ def _notices(lines: Lines, rows: Ints, reference: Spans) -> pa.Table:
 def _in_queue(lines: Lines, rows: Ints, action: str) -> pa.Table:
     return pa.table(
         {
-            "queue_id": lines.queue_id.take(rows).to_arrow(),
+            "queue_id": lines.ids(rows),
             "direction": word("local", len(rows)),
             "action": word(action, len(rows)),
             "reply": lines.body.take(rows).to_arrow(),
@@ -159,4 +159,4 @@ def _in_queue(lines: Lines, rows: Ints, action: str) -> pa.Table:
 
 def _facts(lines: Lines, rows: Ints, mark: int, **facts: pa.Array) -> pa.Table:
     marks = pa.array(np.full(len(rows), mark, np.int8))
-    return pa.table({"queue_id": lines.queue_id.take(rows).to_arrow(), "mark": marks, **facts})
+    return pa.table({"queue_id": lines.ids(rows), "mark": marks, **facts})

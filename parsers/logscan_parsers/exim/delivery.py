@@ -112,7 +112,8 @@ def _outcomes(lines: Lines, rows: Ints, how: _How) -> Iterator[tuple[pa.Table, I
     body = lines.body.take(rows).compact()
     first = body.find(b" R=")
     head = Spans(body.buffer, body.start, np.where(first >= 0, first, body.start - 1))
-    odd = head.has(b"<") | head.has(b'"') | head.has(b"(") | head.has(b": ") | (first < 0)
+    alone = head.compact()
+    odd = alone.has(b"<") | alone.has(b'"') | alone.has(b"(") | alone.has(b": ") | (first < 0)
     plain = np.flatnonzero(~odd)
     if len(plain):
         rest = Spans(body.buffer, first[plain], body.end[plain])
@@ -154,7 +155,7 @@ def _whole(table: pa.Table, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]
 
 
 def _table(lines: Lines, rows: Ints, columns: dict[str, pa.Array]) -> pa.Table:
-    return pa.table({"queue_id": lines.queue_id.take(rows).to_arrow(), **columns})
+    return pa.table({"queue_id": lines.ids(rows), **columns})
 
 
 def _given(texts: pa.StringArray) -> pa.BooleanArray:
@@ -187,7 +188,12 @@ def _accepted(rest: Spans, flag: npt.NDArray[np.int8]) -> dict[str, pa.Array]:
     has = confirmed >= 0
     head = Spans(rest.buffer, rest.start, np.where(has, confirmed, rest.end))
     quoted = Spans(rest.buffer, np.where(has, confirmed + 4, rest.end + 1), rest.end)
-    closing = quoted.rfind(b'"')
+    # Times may follow; most often nothing does.
+    closing = np.where(rest.byte(-1) == ord('"'), rest.end - 1, -1)
+    closing[closing < quoted.start] = -1
+    more = np.flatnonzero(has & (closing < 0))
+    if len(more):
+        closing[more] = quoted.take(more).rfind(b'"')
     closed = closing >= 0
     text = Spans(rest.buffer, quoted.start, np.where(closed, closing, quoted.end))
     replies = reply.cut(text, escaped=True)
@@ -400,11 +406,12 @@ _UNITS = {"w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 def _seconds(tail: Spans) -> pa.DoubleArray:
     """QT=1h2m3s, the time in the queue (log_selector queue_time), in seconds (readconf.c, readconf_printtime)."""
-    timed = tail.after(b" QT=")
-    rows = np.flatnonzero(timed.present)
+    long = np.flatnonzero(tail.length > 1)
+    timed = tail.take(long).compact().after(b" QT=")
+    rows = long[timed.present]
     if not len(rows):
         return pa.nulls(len(tail), pa.float64())
-    cut = pc.extract_regex(timed.take(rows).to_arrow(), _QT)
+    cut = pc.extract_regex(timed.take(timed.present).to_arrow(), _QT)
     total = np.zeros(len(rows))
     stated = np.zeros(len(rows), bool)
     for unit, size in _UNITS.items():

@@ -59,6 +59,11 @@ class Lines:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def ids(self, rows: Ints) -> pa.StringArray:
+        """The message ids of some rows; null where a line has none."""
+        ids = self.queue_id.take(rows)
+        return ids.to_arrow() if ids.present.any() else pa.nulls(len(rows), pa.string())
+
 
 def native(spans: Spans) -> Bools:
     """Which lines start as those of Exim's own files do: `2025-02-02 09:50:42`, then a blank or a fraction."""

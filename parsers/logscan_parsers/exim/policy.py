@@ -274,7 +274,7 @@ def _events(
     host, ip = pc.if_else(pc.equal(host, ""), None, host), address(ip)
     return pa.table(
         {
-            "queue_id": lines.queue_id.take(rows).to_arrow(),
+            "queue_id": lines.ids(rows),
             "direction": word("inbound", len(rows)),
             **columns,
             "remote_host": host,
