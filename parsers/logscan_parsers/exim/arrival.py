@@ -80,12 +80,13 @@ def _arrivals(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]
     sender = Spans(buffer, body.start, first)
     host, ip = _client(Spans(buffer, first, protocol))
     stated = Spans(buffer, protocol, end)
-    size, sized = stated.after(b" S=").run(DIGITS, _LONGEST_NUMBER).number()
+    number = stated.after(b" S=").run(DIGITS, _LONGEST_NUMBER)
+    size, sized = number.number()
     facts = {
         "sender": sender.to_arrow(),
         "client_host": host.to_arrow(),
         "client_ip": address(ip.to_arrow()),
-        "message_id": _message_id(stated),
+        "message_id": _message_id(stated, number),
         "size": pa.array(size, mask=~sized),
     }
     yield _facts(lines, rows, BEGIN, **facts), rows, False
@@ -109,12 +110,11 @@ def _client(fields: Spans) -> tuple[Spans, Spans]:
     >>> [part.to_arrow().to_pylist() for part in _client(rows)]
     [['h.example', None, None], ['192.0.2.1', '::2', None]]
     """
+    fields = fields.compact()
     peer = fields.after(b" H=")
     bracket = peer.rfind(b"[")
-    more = np.flatnonzero(peer.present & ((peer.byte(-1) != ord("]")) | (bracket != peer.find(b"["))))
-    if len(more):
-        some = peer.take(more)
-        peer.end[more] = some.start + some.compact().until(b" I=[").until(b" U=").length
+    if ((peer.byte(-1) != ord("]")) | (bracket != peer.find(b"["))).any():
+        peer = peer.until(b" I=[").until(b" U=")
         bracket = peer.rfind(b"[")
     inside = Spans(peer.buffer, np.where(bracket >= 0, bracket + 1, peer.end + 1), peer.end)
     name = peer.until(b" (").until(b" [")
@@ -122,16 +122,20 @@ def _client(fields: Spans) -> tuple[Spans, Spans]:
     return name.where(named & peer.present), inside.before(b"]")
 
 
-def _message_id(stated: Spans) -> pa.StringArray:
-    name = stated.after(b" id=").or_else(stated.after(b" id*="))
-    # Most often it is the last word, which need not be searched for its end.
-    more = np.flatnonzero(name.has(b"=") | name.has(b" f"))
-    text = name.where(name.length > 0).to_arrow()
-    if not len(more):
-        return text
-    mask = np.zeros(len(name), bool)
-    mask[more] = True
-    return pc.replace_with_mask(text, pa.array(mask), name.take(more).compact().until(b" ").to_arrow())
+def _message_id(stated: Spans, size: Spans) -> pa.StringArray:
+    """The Message-ID: most often the last word, right after the size."""
+    at = np.where(size.present, size.end, stated.end)
+    name = Spans(stated.buffer, at, stated.end)
+    next_ = name.startswith(b" id=")
+    if len(others := np.flatnonzero(~next_)):
+        some = stated.take(others)
+        alone = some.compact()
+        found = alone.after(b" id=").or_else(alone.after(b" id*="))
+        name.start[others] = np.where(found.present, found.start - alone.start + some.start, some.end + 1)
+    name = Spans(name.buffer, name.start + np.where(next_, 4, 0), name.end)
+    alone = name.where(name.length > 0).compact()
+    more = alone.has(b"=") | alone.has(b" f")
+    return (alone.until(b" ") if more.any() else alone).to_arrow()
 
 
 def _notices(lines: Lines, rows: Ints, reference: Spans) -> pa.Table:

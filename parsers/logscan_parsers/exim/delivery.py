@@ -389,9 +389,14 @@ def _actions(flag: npt.NDArray[np.int8], expired: Bools | None = None) -> pa.Dic
 def _process(head: Spans) -> pa.DictionaryArray:
     """Router and transport as `dnslookup+remote_smtp`; what of them the line names."""
     parts = []
+    rest = head
     for literal in (b" R=", b" T="):
-        codes, tokens, _ = head.after(literal).tokens(_STOPS)
+        # As a rule they stand at the start, one after the other.
+        here = rest.startswith(literal)
+        value = rest.skip(len(literal)) if here.all() else head.after(literal)
+        codes, tokens, sizes = value.tokens(_STOPS)
         parts.append((codes, [token.decode(errors="backslashreplace") for token in tokens] or [""]))
+        rest = value.skip(sizes)
     (routers, router_names), (transports, transport_names) = parts
     joined = ["+".join(filter(None, (r, t))) or None for r in router_names for t in transport_names]
     return words(routers.astype(np.int64) * len(transport_names) + transports, joined)

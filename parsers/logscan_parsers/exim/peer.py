@@ -43,6 +43,6 @@ def delivered_to(fields: Spans) -> tuple[Spans, Spans]:
     >>> [part.to_arrow().to_pylist() for part in delivered_to(rows)]
     [['mx.example', None], ['192.0.2.1', None]]
     """
-    name, inside = fields.after(b" H=").partition(b" [")
+    name, inside = fields.compact().after(b" H=").partition(b" [")
     inside = inside.before(b"]")
     return name, inside.where(inside.length > 0)
