@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from logscan import syslog
 from logscan.columns import concat, put, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
-from logscan.spans import Ints
-from logscan_parsers.exim import arrival, delivery, policy
+from logscan.spans import Ints, Spans
+from logscan_parsers.exim import arrival, delivery, pieces, policy
 from logscan_parsers.exim.line import Lines, cut, header, known, native, needless, stamps
 
 __all__ = ["parser"]
@@ -95,7 +95,7 @@ def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
         rows, time, rest = rows[stamped], time[stamped], rest.take(stamped)
     nobody = np.full(len(rows), -1, np.int32)
     lines = cut(rows, time, nobody, [], nobody, [], rest)
-    return np.concatenate((unread, _read(block, lines, np.ones(len(rows), np.int64), found)))
+    return np.concatenate((unread, _read(lines, block.offsets, np.ones(len(rows), np.int64), found)))
 
 
 def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
@@ -107,23 +107,76 @@ def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
         ours = np.array([is_exim(program) for program in head.programs] or [False])[head.program]
         found.other += int((~ours).sum())
         head = head.take(ours)
+        in_pieces, cuts, processes = pieces.cut(head, block.spans.take(rows[head.rows]))
+        if in_pieces.any():
+            unread.append(_pieces(block, rows, head.take(in_pieces), cuts, processes, found))
+            head = head.take(~in_pieces)
         time, stamped, rest = stamps(head.message, block, block.offsets[rows[head.rows]])
         time = np.where(stamped, time, head.time)
         lines = cut(rows[head.rows], time, head.host, head.hosts, head.program, head.programs, rest)
-        unread.append(_read(block, lines, head.repeats, found))
+        unread.append(_read(lines, block.offsets, head.repeats, found))
     return np.concatenate(unread)
 
 
-def _read(block: Block, lines: Lines, repeats: Ints, found: _Found) -> Ints:
-    """Reads lines whose stamps are cut off; gives the rows of the block that are unread."""
+def _pieces(
+    block: Block, rows: Ints, head: syslog.Heads, cuts: pa.StructArray, processes: pa.StringArray, found: _Found
+) -> Ints:
+    """Reads entries that syslog cut in pieces; gives the rows that are unread."""
+    spans = Spans.of(cuts.field("text"))
+    offsets = block.offsets[rows[head.rows]]
+    time, stamped, rest = stamps(spans, block, offsets)
+    parts = pa.table(
+        {
+            "time": np.where(stamped, time, head.time),
+            "host": words(head.host, head.hosts),
+            "queue_id": processes,
+            "offset": offsets,
+            "number": cuts.field("number").cast(pa.int16()),
+            "count": cuts.field("count").cast(pa.int16()),
+            "joint": cuts.field("joint"),
+            "text": rest.to_arrow(),
+        }
+    )
+    entries = pieces.join(parts, [offsets])
+    first = entries.first
+    nobody = np.full(len(first), -1, np.int32)
+    lines = cut(
+        np.arange(len(first)),
+        parts["time"].to_numpy()[first],
+        head.host[first],
+        head.hosts,
+        nobody,
+        [],
+        Spans.of(entries.text),
+    )
+    inner = _Found()
+    missed = _read(lines, offsets[first], np.ones(len(first), np.int64), inner, entries.recipient)
+    found.events += inner.events
+    found.messages += inner.messages
+    # All pieces of an entry are what the entry is.
+    sizes = parts["count"].to_numpy()[first].astype(np.int64)
+    missed_pieces = int(sizes[missed].sum())
+    found.understood += len(offsets) - len(entries.rest) - missed_pieces
+    unread = np.repeat(first[missed], sizes[missed]) if len(missed) else first[:0]
+    return rows[head.rows[np.concatenate((entries.rest, unread))]]
+
+
+def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, recipients: pa.StringArray | None = None) -> Ints:
+    """Reads lines whose stamps are cut off, at `offsets` by their rows; gives the rows that are unread.
+
+    recipients: of each line, known from elsewhere.
+    """
     known_rows = needless(lines)
     read = known_rows.copy()
 
     def take(tables: Iterator[tuple[pa.Table, Ints, bool]]) -> None:
         for table, rows, as_events in tables:
             read[rows] = True
+            if as_events and recipients is not None:
+                stated = table["recipient"] if "recipient" in table.column_names else pa.nulls(len(table), pa.string())
+                table = put(table, "recipient", pc.coalesce(stated, recipients.take(pa.array(rows))))
             into = found.events if as_events else found.messages
-            into.append(_place(table, rows, lines, block, repeats, as_events))
+            into.append(_place(table, rows, lines, offsets, repeats, as_events))
 
     for form in (delivery, arrival):
         take(form.read(lines, ~read))
@@ -137,7 +190,7 @@ def _read(block: Block, lines: Lines, repeats: Ints, found: _Found) -> Ints:
     return lines.rows[~read & ~known_rows]
 
 
-def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, repeats: Ints, as_events: bool) -> pa.Table:
+def _place(table: pa.Table, rows: Ints, lines: Lines, offsets: Ints, repeats: Ints, as_events: bool) -> pa.Table:
     """The table with when, where and which program; a repeated line's rows repeated."""
     if as_events and ((times := repeats[rows]) != 1).any():
         again = np.repeat(np.arange(len(rows)), times)
@@ -145,7 +198,7 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, repeats: Int
     return (
         table.append_column("time", pa.array(lines.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
         .append_column("host", words(lines.host[rows], lines.hosts))
-        .append_column("offset", pa.array(block.offsets[lines.rows[rows]]))
+        .append_column("offset", pa.array(offsets[lines.rows[rows]]))
     )
 
 
