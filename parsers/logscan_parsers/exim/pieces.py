@@ -92,7 +92,8 @@ def join(parts: pa.Table, order: list[npt.NDArray[np.int64]]) -> Entries:
 
 def _recipients(text: pa.StringArray, starts: Ints, ends: Ints) -> pa.StringArray:
     """The recipient of each entry that names exactly one in the headers that it has."""
-    named = pc.extract_regex(text, r"^Envelope-to: <(?P<recipient>.*)>$").field("recipient")
+    found = pc.extract_regex(text, r"^Envelope-to: <(?P<recipient>.*)>$")
+    named = pc.if_else(found.is_valid(), found.field("recipient"), None)
     at = np.flatnonzero(named.is_valid().to_numpy(zero_copy_only=False))
     more = pc.starts_with(text, "    <").to_numpy(zero_copy_only=False)
     at = at[~np.append(more, False)[at + 1]]
