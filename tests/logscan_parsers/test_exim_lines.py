@@ -78,6 +78,7 @@ def test_other_programs_lines_are_others() -> None:
     mine = SYSLOG["BSD, with Exim's own stamp"]
     found = parse(POSTFIX, mine, "Nov 23 21:29:43 mx dovecot: imap-login: Login: user=<a>")
     assert (found.tally, len(found.events)) == (Tally(understood=1, other=2), 1)
+    assert found.others.tolist() == [0, 2]
 
 
 def test_sniffing() -> None:
@@ -88,6 +89,30 @@ def test_sniffing() -> None:
     assert postfix.sniff(own) == 0
     assert parser.sniff(Block.of(b"2026-11-23 21:29:43 something else\n")) == 0
     assert parser.sniff(Block.of(b"")) == 0
+
+
+PIECES = [
+    rf"<22>1 2026-11-23T21:29:44Z mx exim 7 - -  [1/2] 2026-11-23 21:29:43 {NEW} ** a@x.example R=r T=t H=mx [192.0.2.1]: "
+    "SMTP error from remote mail server after DATA: 550 no such",
+    r"<21>1 2026-11-23T21:29:44Z mx exim 8 - -  [1\3] 2026-11-23 21:29:43 H=h.example [192.0.2.3] F=<> rejected after DATA: no",
+    "<22>1 2026-11-23T21:29:44Z mx exim 7 - -  [2/2]  user",
+    r"<21>1 2026-11-23T21:29:44Z mx exim 8 - -  [2\3] Envelope-to: <c@d.example>",
+    "<21>1 2026-11-23T21:29:44Z mx exim 8 - -  [3/3] F From: 2026-11-23 21:29:43 => a@x.example",
+]
+
+
+def test_pieces_of_an_entry_are_put_together() -> None:
+    found = parse(*PIECES)
+    assert found.tally == Tally(understood=5)
+    assert found.events.select(["reply", "recipient"]).to_pylist() == [
+        {"reply": "550 no such user", "recipient": "a@x.example"},
+        {"reply": "no", "recipient": "c@d.example"},
+    ]
+
+
+def test_pieces_of_different_processes_are_not_mixed_and_what_is_missing_is_told() -> None:
+    found = parse(*PIECES[:2], *PIECES[3:])
+    assert (found.tally.understood, found.tally.unread, len(found.events)) == (3, 1, 1)
 
 
 REJECTLOG = """\

@@ -71,9 +71,10 @@ def parse(block: Block) -> Parsed:
             missed[:MAX_SAMPLES].tolist(), block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist(), strict=True
         )
     )
-    known_lines = len(block) - found.understood - found.other - len(missed)
-    tally = Tally(found.understood, known_lines, found.other, len(missed), samples)
-    return Parsed(_in_order(found.events), concat(found.messages) if found.messages else pa.table({}), tally)
+    others = np.sort(np.concatenate(found.others)) if found.others else np.empty(0, np.int64)
+    known_lines = len(block) - found.understood - len(others) - len(missed)
+    tally = Tally(found.understood, known_lines, len(others), len(missed), samples)
+    return Parsed(_in_order(found.events), concat(found.messages) if found.messages else pa.table({}), tally, others)
 
 
 @dataclass
@@ -83,7 +84,7 @@ class _Found:
     events: list[pa.Table] = field(default_factory=list)
     messages: list[pa.Table] = field(default_factory=list)
     understood: int = 0
-    other: int = 0
+    others: list[Ints] = field(default_factory=list)
 
 
 def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
@@ -105,7 +106,7 @@ def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
     unread = [bare[~header(block.spans.take(bare).to_arrow())]]
     for head in envelopes.parts:
         ours = np.array([is_exim(program) for program in head.programs] or [False])[head.program]
-        found.other += int((~ours).sum())
+        found.others.append(rows[head.rows[~ours]])
         head = head.take(ours)
         in_pieces, cuts, processes = pieces.cut(head, block.spans.take(rows[head.rows]))
         if in_pieces.any():
@@ -218,4 +219,5 @@ parser = Parser(
     sniff=sniff,
     parse=parse,
     reads="mainlog, rejectlog, paniclog, and syslog files (BSD, RFC 3339, RFC 5424, journalctl); Exim 4",
+    syslog=True,
 )
