@@ -65,8 +65,8 @@ def main() -> None:
 
     for line in sys.stdin:
         case = json.loads(line)
-        mta = case["mta"]
-        if case["kind"] == "file":
+        mta = case.get("mta", "postfix")
+        if case.get("kind") == "file":
             text = Path(case["path"]).read_bytes().decode(errors="surrogateescape")
             events = logscan.scan_lines(text.split("\n"), mta).to_pylist()
             print(json.dumps({"id": case["id"], "totals": totals(events, mta)}))
