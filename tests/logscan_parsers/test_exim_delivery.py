@@ -127,6 +127,10 @@ DELIVERED: dict[str, tuple[str, dict[str, Any]]] = {
     "UTF-8": (f'=> 用户@x.example {HOST} C="250 OK"', sent(250, None, "250 OK", recipient="用户@x.example")),
     "a mailbox name": ("=> bob <bob@x.example> R=r T=t", local("bob@x.example")),
     "a mailbox name alone": ("=> bob R=r T=t", local("bob")),
+    "LMTP over a socket": (
+        '=> a@x.example R=r T=t C="250 2.0.0 <a@x.example> Saved"',
+        local("a@x.example", stage="end-of-data", code=250, enhanced="2.0.0", reply="250 2.0.0 <a@x.example> Saved"),
+    ),
     "a pipe": ('=> |/bin/sh -c "cat >x" <pipe@x.example> R=r T=t', local("pipe@x.example")),
     "a file": ("=> /var/mail/x <file@x.example> R=r T=t", local("file@x.example")),
     "an automatic answer": ("=> >s@y.example <vac@x.example> R=r T=t", local("vac@x.example")),
@@ -337,6 +341,14 @@ ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
         "H=mx.x.example [192.0.2.1]: a TLS session is required, but the server did not offer TLS support",
         {"stage": "starttls", "reply": "a TLS session is required, but the server did not offer TLS support"},
     ),
+    "an older reply": (
+        f"{SMTP}RCPT TO:<a@x.example>: host mx.x.example [192.0.2.1]: 451 later",
+        {"stage": "rcpt", "code": 451, "reply": "451 later", "recipient": "a@x.example"},
+    ),
+    "an older lost connection": (
+        "Remote host mx.x.example [192.0.2.1] closed connection in response to initial connection",
+        {"reply": "Remote host mx.x.example [192.0.2.1] closed connection in response to initial connection"},
+    ),
     "a login": (
         "plain authenticator failed H=mx.x.example [192.0.2.1] 535 5.7.8 Error: authentication failed",
         {"stage": "auth", "code": 535, "enhanced": "5.7.8", "reply": "535 5.7.8 Error: authentication failed"},
@@ -348,6 +360,17 @@ ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_attempts(line: str, want: dict[str, Any]) -> None:
     other_side = {"remote_host": "mx.x.example", "remote_ip": "192.0.2.1"}
     assert event(line) == {"action": "attempt", "direction": "outbound"} | want | other_side
+
+
+OWN_SESSIONS = {
+    "a warning": 'H=h.example [192.0.2.3] Warning: "SpamAssassin detected message as NOT spam (0.1)"',
+    "a sender's check": "H=h.example [192.0.2.3] sender verify fail for <a@b.example>: Unrouteable address",
+}
+
+
+@pytest.mark.parametrize("line", OWN_SESSIONS.values(), ids=OWN_SESSIONS)
+def test_lines_of_our_own_sessions_are_no_attempts(line: str) -> None:
+    assert parsed(f"{ID} {line}") == ([], Tally(known=1))
 
 
 def test_an_attempt_was_for_the_recipient_of_the_next_outcome() -> None:

@@ -65,11 +65,12 @@ _WORDS = {
 }
 _STAGE_NAMES = [*dict.fromkeys([*STAGES.values(), *_WORDS.values()])]
 _SAID = (b"SMTP error from remote mail server after ", b"SMTP error from remote mailer after ", b"LMTP error after ")
+_CLOSED = b"Remote host closed connection in response to "
 _WAITED = (
     b"SMTP timeout after ",
     b"LMTP timeout after ",
     b"SMTP timeout while connected",
-    b"Remote host closed connection in response to ",
+    _CLOSED,
     b"Malformed SMTP reply in response to ",
     b"Malformed LMTP reply in response to ",
 )
@@ -203,7 +204,7 @@ def _accepted(rest: Spans, flag: npt.NDArray[np.int8]) -> dict[str, pa.Array]:
     tail = Spans(rest.buffer, np.where(has, np.where(closed, closing, rest.end), rest.start), rest.end)
     return {
         "process": _process(head),
-        "direction": words(np.where(remote | has, 0, 1), ["outbound", "local"]),
+        "direction": words(np.where(remote, 0, 1), ["outbound", "local"]),
         "action": _actions(flag),
         "stage": words(np.where(coded, 0, -1), ["end-of-data"]),
         "code": replies.code,
@@ -325,14 +326,20 @@ def _answers(message: Spans) -> dict[str, pa.Array]:
     end = Spans(command.buffer, np.where(closing >= 0, closing, command.start), command.end).find(b": ")
     quoted = Spans(message.buffer, np.where(quoting & (end >= 0), end + 2, message.start), message.end)
     named_host = named_ip = pa.nulls(len(message), pa.string())
-    old = np.flatnonzero(quoting & quoted.startswith(b"host "))
-    if len(old):
-        # Exim 4.8x and older: after RCPT TO:<a@b>: host mx.b [192.0.2.1]: 550 ...
-        host, beyond = quoted.take(old).skip(len(b"host ")).partition(b" [")
-        number, said_by = beyond.partition(b"]: ")
-        good = np.flatnonzero(said_by.present)
+    # Exim 4.8x and older: after RCPT TO:<a@b>: host mx.b [192.0.2.1]: 550 ...; Remote host mx.b [192.0.2.1] closed ...
+    for literal, mark, hits in (
+        (b"host ", b"]: ", quoting & quoted.startswith(b"host ")),
+        (b"Remote host ", b"] ", quoted.startswith(b"Remote host ") & ~message.startswith(_CLOSED)),
+    ):
+        old = np.flatnonzero(hits)
+        host, beyond = quoted.take(old).skip(len(literal)).partition(b" [")
+        number, words_after = beyond.partition(mark)
+        good = np.flatnonzero(words_after.present)
+        if not len(good):
+            continue
         old = old[good]
-        quoted.start[old] = said_by.start[good]
+        if literal == b"host ":
+            quoted.start[old] = words_after.start[good]
         mask = np.zeros(len(message), bool)
         mask[old] = True
         named_host = pc.replace_with_mask(named_host, pa.array(mask), host.take(good).to_arrow())
@@ -429,11 +436,16 @@ def _seconds(tail: Spans) -> pa.DoubleArray:
     return pa.array(delay, mask=missing)
 
 
-# One host's answer or none, of a message that may have other hosts (smtp.c, write_logs; deliver.c).
+# One host's answer or none, of a message that may have other hosts (smtp.c, write_logs; deliver.c). Lines of a session
+# of our own server may have a message id too.
 _ATTEMPT = (
     r"^(?:H=)?(?P<host>[^ =\[\]:]+) \[(?P<ip>[^ \]]+)\](?::\w+)?\*?(?: I=\[[^ \]]*\](?::\w+)?)?"
     r"(?: (?:DT|TFO|X|CV|DN|PRX)=(?:\"[^\"]*\"|[^ ]+))*(?::? )(?P<text>[^ ].*)$"
 )
+_OWN_SESSION = (
+    r"^(?:Warning: |[A-Z][A-Za-z]{0,3}=|sender |recipient |(?:temporarily )?rejected |incomplete |RCPT |MAIL )"
+)
+_OLDER = r"^(?P<text>(?:(?:SMTP|LMTP) error from remote mail(?:er| server) after |Remote host ).*\[.*)$"
 _LOGIN = (
     r"^(?:.*?: )?(?P<name>[^ ]+) authenticator (?:failed|cancelled authentication) H=(?P<host>[^ ]*) "
     r"\[(?P<ip>[^ \]]+)\](?::\w+)? (?P<text>.*)$"
@@ -443,28 +455,31 @@ _LOGIN = (
 def attempts(lines: Lines, rows: Ints) -> Iterator[tuple[pa.Table, Ints, bool]]:
     """Tables of attempts among rows with a message id and no flag, and the rows they come from."""
     texts = lines.body.take(rows).to_arrow()
-    for pattern, is_login in ((_ATTEMPT, False), (_LOGIN, True)):
+    for pattern in (_ATTEMPT, _LOGIN, _OLDER):
         cut = pc.extract_regex(texts, pattern)
-        hit = cut.is_valid()
+        own = pc.match_substring_regex(cut.field("text"), _OWN_SESSION)
+        hit = pc.and_(cut.is_valid(), pc.invert(pc.fill_null(own, False)))
         mask = hit.to_numpy(zero_copy_only=False)
         if mask.any():
-            yield _attempts(lines, rows[mask], cut.filter(hit), is_login), rows[mask], True
+            yield _attempts(lines, rows[mask], cut.filter(hit), pattern), rows[mask], True
             rows, texts = rows[~mask], texts.filter(pc.invert(hit))
         if not len(rows):
             return
 
 
-def _attempts(lines: Lines, rows: Ints, cut: pa.StructArray, is_login: bool) -> pa.Table:
+def _attempts(lines: Lines, rows: Ints, cut: pa.StructArray, pattern: str) -> pa.Table:
     text = Spans.of(cut.field("text"))
-    if is_login:
+    nothing = pa.nulls(len(rows), pa.string())
+    host, ip = (nothing, nothing) if pattern is _OLDER else (cut.field("host"), address(cut.field("ip")))
+    if pattern is _LOGIN:
         replies = reply.cut(text)
         columns: dict[str, pa.Array] = {"stage": word("auth", len(rows)), "code": replies.code}
-        columns |= {"enhanced": replies.enhanced, "reply": replies.text, "recipient": pa.nulls(len(rows), pa.string())}
+        columns |= {"enhanced": replies.enhanced, "reply": replies.text, "recipient": nothing}
     else:
         columns = _answers(text)
         columns["recipient"] = columns.pop("command_recipient")
-        del columns["named_host"], columns["named_ip"]
-    host = cut.field("host")
+        host = pc.coalesce(host, columns.pop("named_host"))
+        ip = pc.coalesce(ip, columns.pop("named_ip"))
     return _table(
         lines,
         rows,
@@ -473,6 +488,6 @@ def _attempts(lines: Lines, rows: Ints, cut: pa.StructArray, is_login: bool) -> 
             "direction": word("outbound", len(rows)),
             "action": word("attempt", len(rows)),
             "remote_host": pc.if_else(pc.equal(host, ""), None, host),
-            "remote_ip": address(cut.field("ip")),
+            "remote_ip": ip,
         },
     )
