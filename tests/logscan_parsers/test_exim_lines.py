@@ -115,6 +115,24 @@ def test_pieces_of_different_processes_are_not_mixed_and_what_is_missing_is_told
     assert (found.tally.understood, found.tally.unread, len(found.events)) == (3, 1, 1)
 
 
+def test_what_syslog_has_twice_counts_once() -> None:
+    refusal = "<22>1 2026-11-23T21:29:44Z mx exim 8 - -  2026-11-23 21:29:43.1 [8] H=h [192.0.2.3] F=<> rejected "
+    rcpt = [refusal + "RCPT <a@x.example>: no"] * 2 + [refusal + "RCPT <b@x.example>: no"] * 4
+    found = parse(
+        *rcpt,
+        refusal + "after DATA: no",
+        PIECES[1].replace("21:29:43", "21:29:43.1").replace("h.example", "h"),
+        *PIECES[3:],
+    )
+    assert found.tally.unread == 0
+    assert found.events["recipient"].to_pylist() == ["a@x.example", "b@x.example", "b@x.example", "c@d.example"]
+    panic = (
+        f"<22>1 2026-11-23T21:29:44Z mx exim 8 - -  2026-11-23 21:29:43 {NEW} == a@x.example R=r T=t defer (-1): bad"
+    )
+    assert len(parse(panic, panic).events) == 1
+    assert len(parse(SYSLOG["RFC 5424"], SYSLOG["RFC 5424"]).events) == 2
+
+
 REJECTLOG = """\
 2026-11-23 21:29:44 1xVbbc-0005dS-1Y H=h.example [192.0.2.3] F=<a@b.example> rejected after DATA: 550 5.7.1 spam
 Envelope-from: <a@b.example>

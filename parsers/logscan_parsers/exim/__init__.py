@@ -23,6 +23,7 @@ from logscan.columns import concat, put, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exim import arrival, delivery, pieces, policy
+from logscan_parsers.exim.copies import once
 from logscan_parsers.exim.line import Lines, cut, header, known, native, needless, stamps
 
 __all__ = ["parser"]
@@ -74,17 +75,25 @@ def parse(block: Block) -> Parsed:
     others = np.sort(np.concatenate(found.others)) if found.others else np.empty(0, np.int64)
     known_lines = len(block) - found.understood - len(others) - len(missed)
     tally = Tally(found.understood, known_lines, len(others), len(missed), samples)
-    return Parsed(_in_order(found.events), concat(found.messages) if found.messages else pa.table({}), tally, others)
+    events = _in_order([*found.events, once(_in_order(found.copied))] if found.copied else found.events)
+    return Parsed(events, concat(found.messages) if found.messages else pa.table({}), tally, others)
 
 
 @dataclass
 class _Found:
-    """What was made of a block's lines so far."""
+    """What was made of a block's lines so far; copied: events of a syslog, which has some twice."""
 
     events: list[pa.Table] = field(default_factory=list)
+    copied: list[pa.Table] = field(default_factory=list)
     messages: list[pa.Table] = field(default_factory=list)
     understood: int = 0
     others: list[Ints] = field(default_factory=list)
+
+    def take(self, inner: _Found) -> None:
+        """Add what was made of lines of a syslog."""
+        self.copied += inner.events
+        self.messages += inner.messages
+        self.understood += inner.understood
 
 
 def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
@@ -115,7 +124,9 @@ def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
         time, stamped, rest = stamps(head.message, block, block.offsets[rows[head.rows]])
         time = np.where(stamped, time, head.time)
         lines = cut(rows[head.rows], time, head.host, head.hosts, head.program, head.programs, rest)
-        unread.append(_read(lines, block.offsets, head.repeats, found))
+        inner = _Found()
+        unread.append(_read(lines, block.offsets, head.repeats, inner))
+        found.take(inner)
     return np.concatenate(unread)
 
 
@@ -152,8 +163,8 @@ def _pieces(
     )
     inner = _Found()
     missed = _read(lines, offsets[first], np.ones(len(first), np.int64), inner, entries.recipient)
-    found.events += inner.events
-    found.messages += inner.messages
+    inner.understood = 0
+    found.take(inner)
     # All pieces of an entry are what the entry is.
     sizes = parts["count"].to_numpy()[first].astype(np.int64)
     missed_pieces = int(sizes[missed].sum())
