@@ -377,6 +377,11 @@ class Spans:
         bounds = np.empty(2 * len(self), np.int32)
         bounds[0::2] = self.start
         bounds[1::2] = np.maximum(self.end, self.start)
+        # A missing row may lie anywhere; at the ends, where Arrow looks, it lies at those of the buffer.
+        if not present[0]:
+            bounds[:2] = 0
+        if not present[-1]:
+            bounds[-1] = len(self.buffer.bytes)
         # One array holds each row and each gap between rows, without a copy; then every second is taken.
         whole = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(self.buffer.bytes))
         picks = pa.array(np.arange(0, len(bounds), 2, dtype=np.int64), mask=None if present.all() else ~present)

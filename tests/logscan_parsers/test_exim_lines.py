@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import logscan
 from logscan.columns import concat
 from logscan.correlate import ranked, settle, settle_rest
+from logscan.guard import check
 from logscan.parser import Block, Parsed, Tally
 from logscan_parsers.exim import parser
 from logscan_parsers.postfix import parser as postfix
@@ -248,6 +249,53 @@ def test_a_reply_comes_through_whatever_it_says(words: str) -> None:
     failed = f"2026-11-23 21:29:43 {NEW} ** a@x.example R=r T=t H=mx [192.0.2.1]: SMTP error from remote mail server after DATA: 550 x{words}"
     (one,) = parse(failed).events.to_pylist()
     assert (one["code"], one["reply"], one["recipient"], one["stage"]) == (550, f"550 x{words}", "a@x.example", "data")
+
+
+SPICE = [
+    '"',
+    "\\",
+    "<",
+    ">",
+    "(",
+    ")",
+    "[",
+    "]",
+    ": ",
+    " R=",
+    " H=",
+    ' C="',
+    ' T="',
+    " defer (",
+    "\0",
+    "\r",
+    " F=<",
+    "\\n",
+]
+SPICE += ["550 ", " DT=1s", " QT=", " <", "host ", "[1/2] ", "SMTP error from remote mail server after ", " P=", " id="]
+SPICE += [" rejected RCPT <", ' DN="', " S=", "\udcff", "é"]
+WHOLE = [*LOG, *PIECES, *SYSLOG.values(), *REJECTLOG.splitlines()]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> str:
+    """A line with pieces of others and marks in wrong places."""
+    line = draw(st.sampled_from(WHOLE))
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(line)))
+        tail = draw(st.sampled_from(["", line[at:], draw(st.sampled_from(WHOLE))]))
+        line = line[:at] + draw(st.sampled_from(SPICE)) + tail
+    return line
+
+
+@given(st.lists(spoiled(), min_size=1, max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_spoiled_lines_break_nothing(lines: list[str]) -> None:
+    block = Block.of("".join(line + "\n" for line in lines).encode(errors="surrogateescape"))
+    found = parser.parse(block)
+    check(found, block)
+    assert found.tally.lines == len(lines)
+    for table in (found.events, found.messages):
+        table.validate(full=True)
 
 
 def test_through_the_public_function() -> None:
