@@ -87,6 +87,8 @@ class Planned:
     parser: str
     confidence: float
     clock: Clock
+    beside: tuple[str, ...] = ()
+    """The parsers whose lines may stand among those of this one, in the order of their turns."""
     rank: int = 0
     first: int = 0
 
@@ -120,7 +122,10 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         if options.format is None and confidence < SURE_ENOUGH:
             strangers.append((source.name, head))
             continue
-        found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
+        beside = tuple(other for other in parsers if parsers[other].syslog and other != name)
+        found.append(
+            Planned(source, name, confidence, clock, beside if parsers[name].syslog else (), first=_first_moment(block))
+        )
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
     return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
