@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logscan
-from logscan.columns import concat
-from logscan.correlate import ranked, settle, settle_rest
+from logscan.alone import parse_alone
 from logscan.guard import check
 from logscan.parser import Block, Parsed, Tally
 from logscan_parsers.exim import parser
@@ -103,35 +103,62 @@ PIECES = [
 
 
 def test_pieces_of_an_entry_are_put_together() -> None:
-    found = parse(*PIECES)
-    assert found.tally == Tally(understood=5)
-    assert found.events.select(["reply", "recipient"]).to_pylist() == [
-        {"reply": "550 no such user", "recipient": "a@x.example"},
-        {"reply": "no", "recipient": "c@d.example"},
+    events, tally = whole(PIECES)
+    assert tally == Tally(understood=5)
+    assert [(e["reply"], e["recipient"]) for e in events] == [
+        ("550 no such user", "a@x.example"),
+        ("no", "c@d.example"),
     ]
 
 
 def test_pieces_of_different_processes_are_not_mixed_and_what_is_missing_is_told() -> None:
-    found = parse(*PIECES[:2], *PIECES[3:])
-    assert (found.tally.understood, found.tally.unread, len(found.events)) == (3, 1, 1)
+    events, tally = whole([*PIECES[:2], *PIECES[3:]])
+    assert (tally.understood, tally.unread, len(events), len(tally.samples)) == (3, 1, 1, 1)
 
 
-def test_what_syslog_has_twice_counts_once() -> None:
-    refusal = "<22>1 2026-11-23T21:29:44Z mx exim 8 - -  2026-11-23 21:29:43.1 [8] H=h [192.0.2.3] F=<> rejected "
-    rcpt = [refusal + "RCPT <a@x.example>: no"] * 2 + [refusal + "RCPT <b@x.example>: no"] * 4
-    found = parse(
-        *rcpt,
-        refusal + "after DATA: no",
-        PIECES[1].replace("21:29:43", "21:29:43.1").replace("h.example", "h"),
-        *PIECES[3:],
+REFUSAL = "<22>1 2026-11-23T21:29:44Z mx exim 8 - -  2026-11-23 21:29:43.1 [8] H=h [192.0.2.3] F=<> rejected "
+REFUSALS = [
+    *[REFUSAL + "RCPT <a@x.example>: no"] * 2,
+    *[REFUSAL + "RCPT <b@x.example>: no"] * 4,
+    REFUSAL + "after DATA: no",
+    PIECES[1].replace("21:29:43", "21:29:43.1").replace("h.example", "h"),
+    *PIECES[3:],
+]
+
+
+def test_what_syslog_has_twice_is_told_apart() -> None:
+    events, tally = whole(REFUSALS)
+    assert tally == Tally(understood=10)
+    assert [(e["recipient"], e["log"]) for e in events] == [
+        ("a@x.example", "syslog"),
+        ("a@x.example", "syslog-reject"),
+        *[("b@x.example", "syslog"), ("b@x.example", "syslog-reject")] * 2,
+        ("c@d.example", "syslog"),
+        ("c@d.example", "syslog-reject"),
+    ]
+
+
+def test_a_refusal_that_syslog_has_once_is_no_copy() -> None:
+    events, tally = whole(REFUSALS[:1])
+    assert (tally, [e["log"] for e in events]) == (Tally(understood=1), ["syslog"])
+
+
+def test_copies_in_other_logs_are_marked(tmp_path: Path) -> None:
+    line = "2026-11-23 21:29:43 H=h [192.0.2.3] F=<> rejected RCPT <a@x.example>: no\n"
+    delivered = f"2026-11-23 21:29:43 {NEW} {BODY}\n"
+    (tmp_path / "mainlog").write_text(line + delivered + line)
+    (tmp_path / "rejectlog").write_text(line + line)
+    (tmp_path / "syslog").write_text(
+        f"2026-11-23T21:29:44.5Z mx exim[8]: {line}" * 4 + f"2026-11-23T21:29:44.5Z mx exim[8]: {delivered}"
     )
-    assert found.tally.unread == 0
-    assert found.events["recipient"].to_pylist() == ["a@x.example", "b@x.example", "b@x.example", "c@d.example"]
-    panic = (
-        f"<22>1 2026-11-23T21:29:44Z mx exim 8 - -  2026-11-23 21:29:43 {NEW} == a@x.example R=r T=t defer (-1): bad"
-    )
-    assert len(parse(panic, panic).events) == 1
-    assert len(parse(SYSLOG["RFC 5424"], SYSLOG["RFC 5424"]).events) == 2
+    table = logscan.scan(tmp_path, tz="UTC", workers=1)
+    counted = table.filter(pc.invert(table["copy"]))
+    assert len(table) == 10
+    assert sorted(zip(counted["log"].to_pylist(), counted["action"].to_pylist(), strict=True)) == [
+        ("main", "delivered"),
+        ("main", "rejected"),
+        ("main", "rejected"),
+    ]
 
 
 REJECTLOG = """\
@@ -206,30 +233,22 @@ LOG = [
 ]
 
 
-def whole(lines: list[str], cuts: list[int]) -> tuple[list[dict[str, Any]], Tally]:
+def whole(lines: list[str], cuts: list[int] | None = None) -> tuple[list[dict[str, Any]], Tally]:
     """The settled events and the tally of lines read in blocks, as the pipeline reads them."""
-    offset, done, events, messages, tally = 0, [], [], [], Tally()
+    offset, blocks, cuts = 0, [], cuts or []
     for a, b in zip([0, *cuts], [*cuts, len(lines)], strict=True):
-        data = "".join(line + "\n" for line in lines[a:b]).encode()
-        found = parser.parse(Block.of(data, offset))
+        data = "".join(line + "\n" for line in lines[a:b]).encode(errors="surrogateescape")
+        blocks.append(Block.of(data, offset))
         offset += len(data)
-        tally += found.tally
-        settled = settle(found.events, found.messages)
-        done.append(settled.events)
-        events.append(ranked(settled.open_events, 0))
-        messages.append(ranked(settled.open_messages, 0))
-    events, messages, done = ([t for t in tables if len(t)] for tables in (events, messages, done))
-    if events:
-        rest = settle_rest(concat(events), concat(messages) if messages else pa.table({}))
-        done.append(rest.drop_columns(["source_rank"]))
-    rows = sorted(concat(done).to_pylist(), key=lambda row: row["offset"])
+    events, tally = parse_alone(parser, blocks, check)
+    rows = events.sort_by("offset").to_pylist() if len(events) else []
     return [{name: value for name, value in row.items() if value not in (None, False)} for row in rows], tally
 
 
 @given(st.lists(st.sampled_from(LOG), max_size=40), st.data())
 @settings(max_examples=60, deadline=None)
 def test_the_events_do_not_depend_on_the_borders_of_blocks(lines: list[str], data: st.DataObject) -> None:
-    lines = [*LOG, *lines]
+    lines = [*LOG, *PIECES[:3], *lines, *PIECES[3:], *REFUSALS]
     cuts = sorted(data.draw(st.sets(st.integers(1, len(lines) - 1), max_size=6)))
     assert whole(lines, cuts) == whole(lines, [])
 
@@ -293,7 +312,7 @@ def test_spoiled_lines_break_nothing(lines: list[str]) -> None:
     block = Block.of("".join(line + "\n" for line in lines).encode(errors="surrogateescape"))
     found = parser.parse(block)
     check(found, block)
-    assert found.tally.lines == len(lines)
+    assert found.tally.lines + len(found.parts) == len(lines) == whole(lines)[1].lines
     for table in (found.events, found.messages):
         table.validate(full=True)
 

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import syslog
-from logscan.columns import concat, put, words
+from logscan.columns import concat, put, word, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exim import arrival, delivery, pieces, policy
-from logscan_parsers.exim.copies import once
+from logscan_parsers.exim.copies import LOGS, log_of, refusals, told, twins
 from logscan_parsers.exim.line import Lines, cut, header, known, native, needless, stamps
 
 __all__ = ["parser"]
@@ -73,27 +73,22 @@ def parse(block: Block) -> Parsed:
         )
     )
     others = np.sort(np.concatenate(found.others)) if found.others else np.empty(0, np.int64)
-    known_lines = len(block) - found.understood - len(others) - len(missed)
+    parts = concat(found.parts) if found.parts else pa.table({})
+    known_lines = len(block) - found.understood - len(others) - len(missed) - len(parts)
     tally = Tally(found.understood, known_lines, len(others), len(missed), samples)
-    events = _in_order([*found.events, once(_in_order(found.copied))] if found.copied else found.events)
-    return Parsed(events, concat(found.messages) if found.messages else pa.table({}), tally, others)
+    messages = concat(found.messages) if found.messages else pa.table({})
+    return Parsed(told(_in_order(found.events)), messages, tally, others, parts)
 
 
 @dataclass
 class _Found:
-    """What was made of a block's lines so far; copied: events of a syslog, which has some twice."""
+    """What was made of a block's lines so far."""
 
     events: list[pa.Table] = field(default_factory=list)
-    copied: list[pa.Table] = field(default_factory=list)
     messages: list[pa.Table] = field(default_factory=list)
+    parts: list[pa.Table] = field(default_factory=list)
     understood: int = 0
     others: list[Ints] = field(default_factory=list)
-
-    def take(self, inner: _Found) -> None:
-        """Add what was made of lines of a syslog."""
-        self.copied += inner.events
-        self.messages += inner.messages
-        self.understood += inner.understood
 
 
 def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
@@ -105,7 +100,13 @@ def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
         rows, time, rest = rows[stamped], time[stamped], rest.take(stamped)
     nobody = np.full(len(rows), -1, np.int32)
     lines = cut(rows, time, nobody, [], nobody, [], rest)
-    return np.concatenate((unread, _read(lines, block.offsets, np.ones(len(rows), np.int64), found)))
+    inner = _Found()
+    unread = np.concatenate((unread, _read(lines, block.offsets, np.ones(len(rows), np.int64), inner)))
+    log = log_of(block.source)
+    found.events += [put(table, "log", word(log, len(table))) for table in inner.events]
+    found.messages += inner.messages
+    found.understood += inner.understood
+    return unread
 
 
 def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
@@ -117,66 +118,135 @@ def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
         ours = np.array([is_exim(program) for program in head.programs] or [False])[head.program]
         found.others.append(rows[head.rows[~ours]])
         head = head.take(ours)
-        in_pieces, cuts, processes = pieces.cut(head, block.spans.take(rows[head.rows]))
-        if in_pieces.any():
-            unread.append(_pieces(block, rows, head.take(in_pieces), cuts, processes, found))
-            head = head.take(~in_pieces)
-        time, stamped, rest = stamps(head.message, block, block.offsets[rows[head.rows]])
+        in_pieces, cuts = pieces.find(head)
+        offsets = block.offsets[rows[head.rows]]
+        time, stamped, rest = stamps(head.message, block, offsets)
         time = np.where(stamped, time, head.time)
-        lines = cut(rows[head.rows], time, head.host, head.hosts, head.program, head.programs, rest)
-        inner = _Found()
-        unread.append(_read(lines, block.offsets, head.repeats, inner))
-        found.take(inner)
+        whole = np.flatnonzero(~in_pieces)
+        lines = cut(
+            whole, time[whole], head.host[whole], head.hosts, head.program[whole], head.programs, rest.take(whole)
+        )
+        singles = _Found()
+        missed = _read(lines, offsets, head.repeats[whole], singles)
+        unread.append(rows[head.rows[missed]])
+
+        lined = block.spans.take(rows[head.rows])
+        parts = _parts(block, head.take(in_pieces), cuts, lined.take(in_pieces), offsets[in_pieces])
+        entries = pieces.join(parts, [parts["offset"].to_numpy()])
+        joined = _Found()
+        missed = _entries(parts, entries, joined)
+        sizes = entries.ends - entries.starts
+        unread.append(rows[head.rows[np.flatnonzero(in_pieces)[_members(entries, missed)]]])
+
+        # What is not whole may go on in another block or file, and the second of a refusal stand there.
+        events = twins(_in_order([*singles.events, *joined.events]))
+        away = np.empty(0, np.int64)
+        if len(events):
+            leaving = refusals(events)
+            away = np.unique(events["offset"].to_numpy()[leaving])
+            found.events.append(events.filter(pa.array(~leaving)))
+        found.messages += singles.messages + joined.messages
+        first = parts["offset"].to_numpy()[entries.first]
+        gone = np.flatnonzero(np.isin(first, away))
+        kept = np.concatenate((entries.rest, _members(entries, gone)))
+        lonely = np.flatnonzero(~in_pieces & np.isin(offsets, away))
+        found.parts += [
+            table
+            for table in (
+                parts.take(pa.array(kept)),
+                _lone_parts(head.take(lonely), time[lonely], rest.take(lonely), lined.take(lonely), offsets[lonely]),
+            )
+            if len(table)
+        ]
+        found.understood += singles.understood - len(lonely)
+        found.understood += int(sizes.sum()) - int(sizes[missed].sum()) - int(sizes[gone].sum())
     return np.concatenate(unread)
 
 
-def _pieces(
-    block: Block, rows: Ints, head: syslog.Heads, cuts: pa.StructArray, processes: pa.StringArray, found: _Found
-) -> Ints:
-    """Reads entries that syslog cut in pieces; gives the rows that are unread."""
-    spans = Spans.of(cuts.field("text"))
-    offsets = block.offsets[rows[head.rows]]
-    time, stamped, rest = stamps(spans, block, offsets)
-    parts = pa.table(
+def _members(entries: pieces.Entries, which: Ints) -> Ints:
+    """The rows of the pieces of some entries."""
+    ranges = [entries.order[entries.starts[i] : entries.ends[i]] for i in which.tolist()]
+    return np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+
+
+def _parts(block: Block, head: syslog.Heads, cuts: pa.StructArray, lines: Spans, offsets: Ints) -> pa.Table:
+    """Pieces of entries; the first of an entry without its stamp."""
+    time, stamped, rest = stamps(Spans.of(cuts.field("text")), block, offsets)
+    first = pc.equal(cuts.field("number").cast(pa.int16()), 1).to_numpy(zero_copy_only=False)
+    text = pc.if_else(pa.array(first), rest.to_arrow(), cuts.field("text"))
+    return pa.table(
         {
-            "time": np.where(stamped, time, head.time),
+            "time": pa.array(np.where(stamped & first, time, head.time).astype("M8[us]")).cast(
+                pa.timestamp("us", "UTC")
+            ),
             "host": words(head.host, head.hosts),
-            "queue_id": processes,
+            "queue_id": pieces.processes(lines),
             "offset": offsets,
             "number": cuts.field("number").cast(pa.int16()),
             "count": cuts.field("count").cast(pa.int16()),
             "joint": cuts.field("joint"),
+            "text": text,
+        }
+    )
+
+
+def _lone_parts(head: syslog.Heads, time: Ints, rest: Spans, lines: Spans, offsets: Ints) -> pa.Table:
+    """Whole lines, as entries of one piece."""
+    ones = pa.array(np.ones(len(offsets), np.int16))
+    return pa.table(
+        {
+            "time": pa.array(time.astype("M8[us]")).cast(pa.timestamp("us", "UTC")),
+            "host": words(head.host, head.hosts),
+            "queue_id": pieces.processes(lines),
+            "offset": offsets,
+            "number": ones,
+            "count": ones,
+            "joint": pa.array(["/"] * len(offsets), pa.string()),
             "text": rest.to_arrow(),
         }
     )
-    entries = pieces.join(parts, [offsets])
+
+
+def _entries(parts: pa.Table, entries: pieces.Entries, found: _Found) -> Ints:
+    """Reads entries that were put together; gives those that are unread."""
     first = entries.first
-    nobody = np.full(len(first), -1, np.int32)
+    known_of = [name for name in ("source", "source_rank") if name in parts.column_names]
+    beside = pa.table({"recipient": entries.recipient} | {name: parts[name].take(pa.array(first)) for name in known_of})
+    host = parts["host"].cast(pa.string()).combine_chunks().dictionary_encode()
     lines = cut(
         np.arange(len(first)),
-        parts["time"].to_numpy()[first],
-        head.host[first],
-        head.hosts,
-        nobody,
+        parts["time"].cast(pa.int64()).to_numpy()[first],
+        host.indices.fill_null(-1).to_numpy(zero_copy_only=False)[first],
+        host.dictionary.to_pylist(),
+        np.full(len(first), -1, np.int32),
         [],
         Spans.of(entries.text),
     )
-    inner = _Found()
-    missed = _read(lines, offsets[first], np.ones(len(first), np.int64), inner, entries.recipient)
-    inner.understood = 0
-    found.take(inner)
-    # All pieces of an entry are what the entry is.
-    sizes = parts["count"].to_numpy()[first].astype(np.int64)
-    missed_pieces = int(sizes[missed].sum())
-    found.understood += len(offsets) - len(entries.rest) - missed_pieces
-    unread = np.repeat(first[missed], sizes[missed]) if len(missed) else first[:0]
-    return rows[head.rows[np.concatenate((entries.rest, unread))]]
+    return _read(lines, parts["offset"].to_numpy()[first], np.ones(len(first), np.int64), found, beside)
 
 
-def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, recipients: pa.StringArray | None = None) -> Ints:
+def settle(parts: pa.Table) -> Parsed:
+    """What lines of a syslog come to that needed others: entries in pieces, and refusals that may stand there twice."""
+    entries = pieces.join(parts, [parts["offset"].to_numpy(), parts["source_rank"].to_numpy()])
+    found = _Found()
+    missed = _entries(parts, entries, found)
+    events = twins(_in_order(found.events))
+    sizes = entries.ends - entries.starts
+    unread = np.sort(np.concatenate((entries.rest, _members(entries, missed))))
+    shown = parts.take(pa.array(unread[:MAX_SAMPLES]))
+    samples = tuple(
+        (offset, (text or "")[:SAMPLE_LENGTH])
+        for offset, text in zip(shown["offset"].to_pylist(), shown["text"].to_pylist(), strict=True)
+    )
+    understood = int(sizes.sum()) - int(sizes[missed].sum())
+    tally = Tally(understood, len(parts) - understood - len(unread), 0, len(unread), samples)
+    return Parsed(told(events), concat(found.messages) if found.messages else pa.table({}), tally)
+
+
+def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, beside: pa.Table | None = None) -> Ints:
     """Reads lines whose stamps are cut off, at `offsets` by their rows; gives the rows that are unread.
 
-    recipients: of each line, known from elsewhere.
+    beside: what else is known of each line: its recipient, its source.
     """
     known_rows = needless(lines)
     read = known_rows.copy()
@@ -184,9 +254,8 @@ def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, recipients:
     def take(tables: Iterator[tuple[pa.Table, Ints, bool]]) -> None:
         for table, rows, as_events in tables:
             read[rows] = True
-            if as_events and recipients is not None:
-                stated = table["recipient"] if "recipient" in table.column_names else pa.nulls(len(table), pa.string())
-                table = put(table, "recipient", pc.coalesce(stated, recipients.take(pa.array(rows))))
+            if beside is not None:
+                table = _with(table, beside.take(pa.array(rows)), as_events)
             into = found.events if as_events else found.messages
             into.append(_place(table, rows, lines, offsets, repeats, as_events))
 
@@ -200,6 +269,16 @@ def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, recipients:
         known_rows[rest] = known(lines.body.take(rest).to_arrow())
     found.understood += int((read & ~known_rows).sum())
     return lines.rows[~read & ~known_rows]
+
+
+def _with(table: pa.Table, beside: pa.Table, as_events: bool) -> pa.Table:
+    """The table with what is known besides; what it says itself of the recipient stays."""
+    for name in beside.column_names:
+        if name == "recipient" and name in table.column_names:
+            table = put(table, name, pc.coalesce(table[name], beside[name]))
+        elif as_events or name == "source_rank":
+            table = put(table, name, beside[name])
+    return table
 
 
 def _place(table: pa.Table, rows: Ints, lines: Lines, offsets: Ints, repeats: Ints, as_events: bool) -> pa.Table:
@@ -231,4 +310,6 @@ parser = Parser(
     parse=parse,
     reads="mainlog, rejectlog, paniclog, and syslog files (BSD, RFC 3339, RFC 5424, journalctl); Exim 4",
     syslog=True,
+    logs=LOGS,
+    settle=settle,
 )

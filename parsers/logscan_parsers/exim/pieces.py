@@ -23,34 +23,47 @@ from logscan.spans import Bools, Ints, Spans
 from logscan.syslog import Heads
 
 _PIECE = r"^\[(?P<number>\d{1,4})(?P<joint>[/\\])(?P<count>\d{1,4})\] (?P<text>(?s:.*))$"
-_PROCESS = r"(?:\[(?P<bracketed>\d{1,10})\]: \[\d+[/\\]\d+\] |^<\d+>1 [^ ]+ [^ ]+ [^ ]+ (?P<named>\d{1,10}) )"
+_PROCESS = r"^(?:<\d+>1 [^ ]+ [^ ]+ [^ ]+ (?P<named>\d{1,10}) |.*? [^ ]*exim[^ \[]*\[(?P<bracketed>\d{1,10})\]: )"
 
 
 @dataclass(frozen=True)
 class Entries:
     """What pieces were put together: the row of each entry's first piece, its line, and its only recipient if told.
 
-    rest: rows of pieces whose entry is not whole.
+    order, starts, ends: the rows of all pieces in order, and where each entry stands in them; rest: rows of pieces
+    whose entry is not whole.
     """
 
     first: Ints
     text: pa.StringArray
     recipient: pa.StringArray
+    order: Ints
+    starts: Ints
+    ends: Ints
     rest: Ints
 
 
-def cut(head: Heads, lines: Spans) -> tuple[Bools, pa.StructArray, pa.StringArray]:
-    """Which of a syslog's lines are pieces; number, joint, count and text of these; and their process ids."""
-    marked = head.message.byte() == ord("[")
-    rows = np.flatnonzero(marked)
+def find(head: Heads) -> tuple[Bools, pa.StructArray]:
+    """Which of a syslog's lines are pieces; and number, joint, count and text of these."""
+    rows = np.flatnonzero(head.message.byte() == ord("["))
     found = pc.extract_regex(head.message.take(rows).to_arrow(), _PIECE)
     hit = found.is_valid()
     mask = np.zeros(len(head.rows), bool)
     mask[rows[hit.to_numpy(zero_copy_only=False)]] = True
-    process = pc.extract_regex(lines.take(mask).to_arrow(), _PROCESS)
-    bracketed, named = process.field("bracketed"), process.field("named")
-    ids = pc.fill_null(pc.if_else(pc.equal(bracketed, ""), named, bracketed), "")
-    return mask, found.filter(hit), ids
+    return mask, found.filter(hit)
+
+
+def processes(lines: Spans) -> pa.StringArray:
+    """The process ids in syslog lines; empty where a line has none.
+
+    >>> rows, _ = Spans.lines(b"Nov 23 21:29:55 mx exim[23]: a\\n<22>1 2026-11-23T21:29:55Z mx exim 24 - -  b\\n?\\n")
+    >>> processes(rows).to_pylist()
+    ['23', '24', '']
+    """
+    found = pc.extract_regex(lines.to_arrow(), _PROCESS)
+    bracketed, named = found.field("bracketed"), found.field("named")
+    ids = pc.if_else(pc.equal(bracketed, ""), named, bracketed)
+    return pc.if_else(found.is_valid(), ids, "")
 
 
 def join(parts: pa.Table, order: list[npt.NDArray[np.int64]]) -> Entries:
@@ -64,6 +77,9 @@ def join(parts: pa.Table, order: list[npt.NDArray[np.int64]]) -> Entries:
     >>> entries.first.tolist(), entries.text.to_pylist(), entries.rest.tolist()
     ([0], ['no such user'], [1, 3])
     """
+    if not len(parts):
+        none, nothing = np.empty(0, np.int64), pa.array([], pa.string())
+        return Entries(none, nothing, nothing, none, none, none, none)
     keys = [pc.dictionary_encode(parts[name].cast(pa.string())).combine_chunks() for name in ("queue_id", "host")]
     process, host = (key.indices.fill_null(-1).to_numpy(zero_copy_only=False) for key in keys)
     rows = np.lexsort((*order, process, host))
@@ -87,7 +103,8 @@ def join(parts: pa.Table, order: list[npt.NDArray[np.int64]]) -> Entries:
     lists = pa.ListArray.from_arrays(
         pa.array(np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)), text.take(pa.array(picks))
     )
-    return Entries(rows[starts], pc.binary_join(lists, ""), _recipients(text, starts, ends), np.sort(rows[~in_whole]))
+    recipients = _recipients(text, starts, ends)
+    return Entries(rows[starts], pc.binary_join(lists, ""), recipients, rows, starts, ends, np.sort(rows[~in_whole]))
 
 
 def _recipients(text: pa.StringArray, starts: Ints, ends: Ints) -> pa.StringArray:
