@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 
 from logscan import buckets, correlate, merge, plugins
+from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
@@ -80,10 +81,14 @@ class Scanned:
     folder: Path
     ends: dict[Source, int]
     """The offset after the last line read of each source."""
+    site: Site = NO_SITE
+    """The rules that the events are judged by, before the catalogue's."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(merge.windows(self.runs))):
+        for path in self.pool.in_turn(
+            partial(_merge, folder=self.folder, site=self.site), enumerate(merge.windows(self.runs))
+        ):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
                     yield pa.ipc.open_file(file).read_all()
@@ -91,7 +96,9 @@ class Scanned:
 
     def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
         """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
-        for day, rows in self.pool.in_turn(partial(_write_day, folder=folder), sorted(merge.days(self.runs).items())):
+        for day, rows in self.pool.in_turn(
+            partial(_write_day, folder=folder, site=self.site), sorted(merge.days(self.runs).items())
+        ):
             if rows:
                 yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
 
@@ -171,9 +178,11 @@ def scanning(
     folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
     resume: says from which offset each source is to be read, None to leave it out; then the unfinished last line of a
             plain file is left for the next time.
-    Raises UsageError for options that cannot be. What is wrong with a file is a problem of the run, never an exception.
+    Raises UsageError for options that cannot be, RulesError for rules that cannot. What is wrong with a file is a
+    problem of the run, never an exception.
     """
     options = options or Options()
+    site = options.site()
     planned, problems = plan([os.fspath(path) for path in paths], options)
     starts = {p.rank: resume(p) if resume else 0 for p in planned}
     planned = [p for p in planned if starts[p.rank] is not None]
@@ -194,7 +203,7 @@ def scanning(
                 if progress:
                     progress(answer.size, answer.tally.lines, total)
             found = _settle(pool, spilled, spill)
-            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled))
+            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled), site)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -299,10 +308,10 @@ def _settle_group(job: tuple[int, list[buckets.Slice]], folder: Path) -> merge.S
     return merge.write_run(with_domains(settled).drop_columns(["source_rank"]), folder / f"settled-{number:06d}.run")
 
 
-def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = _judged(window)
+    table = _judged(window, site)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -311,14 +320,15 @@ def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
     return path
 
 
-def _write_day(job: tuple[int, list[merge.Window]], folder: Path) -> tuple[int, int]:
+def _write_day(job: tuple[int, list[merge.Window]], folder: Path, site: Site) -> tuple[int, int]:
     day, windows = job
-    return day, write_events(folder / f"{day}.parquet", (table for w in windows if len(table := _judged(w))))
+    tables = (_judged(window, site) for window in windows)
+    return day, write_events(folder / f"{day}.parquet", (table for table in tables if len(table)))
 
 
-def _judged(window: merge.Window) -> pa.Table:
+def _judged(window: merge.Window, site: Site) -> pa.Table:
     """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
-    return classify(merge.load(window))
+    return classify(merge.load(window), site)
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:

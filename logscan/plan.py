@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from os import PathLike
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from logscan import plugins, syslog
+from logscan.catalogue import NO_SITE, Site
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
 from logscan.parser import Block, Parser
 from logscan.run import Problem
@@ -42,6 +44,7 @@ class Options:
     year: int | None = None
     workers: int | None = None
     block_size: int = 8 << 20
+    rules: str | PathLike[str] | None = None
 
     def zone(self) -> tzinfo | None:
         """The zone of stamps that state none; None is this machine's.
@@ -57,6 +60,18 @@ class Options:
             return ZoneInfo(self.tz)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise UsageError(f"--tz {self.tz}: no such time zone; use a name such as Europe/Berlin or UTC") from error
+
+    def site(self) -> Site:
+        """The site's own rules and providers; raises `logscan.catalogue.site.RulesError` where they cannot be used.
+
+        >>> Options().site() == NO_SITE
+        True
+        """
+        if self.rules is None:
+            return NO_SITE
+        from logscan.catalogue.site import SiteFile
+
+        return SiteFile(self.rules).site
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("code_class", WORD, "2xx, 3xx, 4xx, 5xx or none: from code, else enhanced, else action"),
     Column("cause", WORD, "what went wrong: see `logscan causes`"),
     Column("rule", WORD, "the rule that said so"),
+    Column("detail", WORD, "what the reply names beside its cause, as kind: name - list, check, limit, vendor"),
 )
 
 EVENTS: pa.Schema = pa.schema(

@@ -45,7 +45,7 @@ MODIFIED = datetime(2026, 12, 31, tzinfo=UTC).timestamp()
 BLOCK = 8 << 20
 DIFFERENCES_SHOWN = 20
 _NOT_THE_PARSERS = {"offset", "source", "mta", "sender_domain", "recipient_domain", "provider"}
-_NOT_THE_PARSERS |= {"code_class", "cause", "rule"}
+_NOT_THE_PARSERS |= {"code_class", "cause", "rule", "detail"}
 _SHOWN = ("offset", *(column.name for column in COLUMNS if column.name not in _NOT_THE_PARSERS))
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from logscan.classifier.events import MAX_LENGTH, classify, mask
-from logscan.classifier.one import judge
+from logscan.classifier.events import classify
+from logscan.classifier.masking import MAX_LENGTH, mask
+from logscan.classifier.texts import classify_texts, judge
 from logscan.classifier.verdict import Verdict
 
-__all__ = ["MAX_LENGTH", "Verdict", "classify", "judge", "mask"]
+__all__ = ["MAX_LENGTH", "Verdict", "classify", "classify_texts", "judge", "mask"]

@@ -1,28 +1,25 @@
-"""Judges each reply: its class, its cause, the rule that said so, and whose host it was.
+"""Judges each event of a table: its class, its cause, the rule that said so, its detail, and whose host it was.
 
 A log holds few replies in many spellings, so each is masked (addresses, names, ids and numbers out), and every distinct
-masked reply is judged once, by the rules of `logscan.catalogue` in their order. The answer depends on that row alone.
+masked reply is judged once, by the rules in their order: the site's own, then those of `logscan.catalogue`. The answer
+depends on that row alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import catalogue
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-# What is looked at of a reply, in characters: RFC 5321 has lines of 512, Postfix logs 2,000, Exim some 1,000.
-# What a hostile server writes beyond costs no time.
-MAX_LENGTH = 4096
+from logscan.catalogue import NO_SITE, Site
+from logscan.classifier.details import details
+from logscan.classifier.masking import mask
+from logscan.classifier.words import Bools, Ints, Words
 
 CLASSES = ("none", "2xx", "3xx", "4xx", "5xx")
 
@@ -40,51 +37,13 @@ ACTION_CLASS = {
 # Actions that are no success, even beside a code of success.
 FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 
-ADDRESS = "*@*"
-NAME = "*"
-NUMBER = "#"
 
-# What the own server wrote around the other's words: no rule may take it for theirs.
-_FRAME = (
-    r"^(?:host \S+ \[[^\]]*\]:? )?[SL]MTP error (?:from remote mail(?: server|er) )?after "
-    r"[A-Za-z ]+(?::?<[^>]*>)?[^:]*:(?: host \S+ \[[^\]]*\]:)?"  # Exim
-    r"|^delivery temporarily suspended:|\bhost \S+ (?:said|refused to talk to me):"  # Postfix
-    r"|\(in reply to [A-Za-z ]* command\)*"
-    r"|[245]\.\d\.\d - [A-Za-z ()]+ [245]\d\d-'"  # Cisco
-)
-# Folds: Exim writes them as a backslash and an n, Postfix as a blank; both keep the codes at the start of every line.
-_FOLD = (
-    r"(?:^|(?:\\n|\s)+)[245]\d\d(?:[ -]+|$)(?:#?[245]\.\d{1,3}\.\d{1,3}\b[ -]?)?"
-    r"|\\n|[\t\r\n]\s*|\s\s+"
-)
-_ADDRESS = r"""(?:"[^"@]*"|[^\s<>"'()\[\],;:]+)@[^\s<>"'()\[\],;:]+"""
-_PLACE_OR_TIME = (
-    r"\b\d{4}-\d\d-\d\d[T ][\d:.]+Z?|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
-)
-# Vendors' tags are shorter than ids (S3140, TSS04, LPN006_107), or stand in parentheses: AS(201806281).
-_ID = r"\b(?:\w{1,6}-)?(?:[A-Za-z]+\d\w\w|\d+[A-Za-z])\w{5,}(?:-\w+|\.\d+)*"
-# Each is one pass over the texts: first over all, then over the distinct ones that are left.
-_MASK_EACH = ((f"{_FRAME}|{_FOLD}", " "), (_ADDRESS, ADDRESS), (_PLACE_OR_TIME, NAME))
-_MASK_DISTINCT = (
-    (_ID, NAME),
-    (r"(^|[^\w.(])\d{3,}\b", rf"\1{NUMBER}"),
-    (r'(user:? )"[^"]*"', rf"\1{NAME}"),
-)
-_TOP = "com|net|org|edu|gov|mil|info|biz|name|pro|arpa|example|test|invalid|local|localdomain|lan|internal|cloud|online"
-# A block list is known by its host name: a text that speaks of lists keeps its names, and so does every link.
-_KEEPS_NAMES = r"(?i)bl\b|bl\.|block|black|\blisted|spam|abus|barracuda|sorbs|senderscore|proofpoint|cloudmark"
-_BEFORE_NAME = r"""(^|[\s\[(<"'=,;]|[^/]/)"""
-_HOST_NAME = "|".join(
-    rf"{_BEFORE_NAME}(?:[{letters}0-9_-]+\.)+(?:[{letters}]{{2}}|{top})\b"
-    for letters, top in (("a-z", _TOP), ("A-Z", _TOP.upper()))
-)
-
-
-def classify(events: pa.Table) -> pa.Table:
-    """The events with `code_class`, `cause`, `rule` and `provider`, each a dictionary of strings, added or replaced.
+def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
+    """The events with code_class, cause, rule, detail and provider, each a dictionary of strings, added or replaced.
 
     Reads the columns action, stage, code, enhanced, reply and remote_host, each of which may be missing, null, or a
-    dictionary; all others pass through. `rule` is null for successes, which no rule judges; `provider` where unknown.
+    dictionary; all others pass through. `rule` is null for successes, which no rule judges; `detail` where nothing is
+    named, `provider` where unknown. The site's rules and providers go before the catalogue's.
 
     >>> events = pa.table({"code": [550, 250], "reply": ["550 5.1.1 No such user", "250 Ok"]})
     >>> judged = classify(events)
@@ -97,18 +56,28 @@ def classify(events: pa.Table) -> pa.Table:
     code_class = _code_class(code, enhanced, action)
     failed = np.flatnonzero((code_class != CLASSES.index("2xx")) | action.has(FAILED))
 
+    rules, causes = _verdicts(site)
     verdict = np.full(len(events), -1, np.int64)
+    detail = Words(pa.array([], pa.string()), np.full(len(events), -1, np.int64))
     if len(failed):
         stage = Words.of(events, "stage")
         replies = Words.of(events, "reply", failed)
         texts = Words.encode(mask(replies.values)).at(replies.index)
-        verdict[failed] = _judge(code[failed], texts, enhanced[failed], stage[failed], action[failed])
-    rules, causes = _verdicts()
+        # Each distinct case is judged once.
+        others = [enhanced[failed], stage[failed], action[failed]]
+        first, case = distinct_rows(code[failed], texts.index, *(words.index for words in others))
+        asked = texts[first].to_arrow()
+        beside = (words[first].to_arrow() for words in others)
+        said = judge_cases(code[failed][first], asked, beside, site)
+        verdict[failed] = said[case]
+        named = Words.encode(details(asked, causes[said]))
+        detail.values, detail.index[failed] = named.values, named.index[case]
     columns = {
         "code_class": _dictionary(code_class, CLASSES),
         "cause": _dictionary(causes[verdict], tuple(catalogue.causes())),
         "rule": _dictionary(verdict, rules),
-        "provider": _provider(events),
+        "detail": detail.to_dictionary(),
+        "provider": _provider(events, site),
     }
     for name, column in columns.items():
         at = events.schema.get_field_index(name)
@@ -116,104 +85,49 @@ def classify(events: pa.Table) -> pa.Table:
     return events
 
 
-def mask(replies: pa.StringArray) -> pa.StringArray:
-    """The replies without what differs from one message to the next, so that equal refusals read equal.
+def judge_cases(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Site = NO_SITE) -> Ints:
+    """The number of the first rule of `rulebook` that holds for each case.
 
-    >>> replies = ["550-5.1.1 <ann@a.example>: no such user\\n550 5.1.1 k12-20020a170902.118 - gsmtp"]
-    >>> mask(pa.array(replies)).to_pylist()
-    ['<*@*>: no such user * - gsmtp']
+    text:   the masked replies
+    beside: enhanced codes, stages and actions
     """
-    half = Words.encode(_replace(pc.utf8_slice_codeunits(replies, 0, MAX_LENGTH), _MASK_EACH))
-    texts = _replace(half.values, _MASK_DISTINCT)
-    named = pc.replace_substring_regex(texts, _HOST_NAME, rf"\1\2{NAME}")
-    texts = pc.if_else(pc.match_substring_regex(texts, _KEEPS_NAMES), texts, named)
-    return Words(pc.utf8_trim_whitespace(texts), half.index).to_arrow()
-
-
-def _replace(texts: pa.StringArray, masks: tuple[tuple[str, str], ...]) -> pa.StringArray:
-    for pattern, token in masks:
-        texts = pc.replace_substring_regex(texts, pattern, token)
-    return texts
-
-
-class Words:
-    """A column of strings as its distinct values and, for each row, the index of its value; -1 where null."""
-
-    def __init__(self, values: pa.StringArray, index: Ints):
-        self.values, self.index = values, index
-
-    @classmethod
-    def encode(cls, column: pa.Array | pa.ChunkedArray) -> Words:
-        """The words of an array of strings or of a dictionary of strings."""
-        if not pa.types.is_dictionary(column.type):
-            column = column.cast(pa.string()).dictionary_encode()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        return cls(column.dictionary.cast(pa.string()), pc.fill_null(column.indices, -1).to_numpy().astype(np.int64))
-
-    @classmethod
-    def of(cls, events: pa.Table, name: str, rows: Ints | None = None) -> Words:
-        """A column of the events, or some rows of it; all null where they have no such column."""
-        if name not in events.column_names:
-            return cls(pa.array([], pa.string()), np.full(len(events) if rows is None else len(rows), -1, np.int64))
-        if rows is None:
-            return cls.encode(events[name])
-        # As plain strings, so that a dictionary does not bring along the values of the other rows.
-        return cls.encode(events[name].take(pa.array(rows)).cast(pa.string()))
-
-    def __getitem__(self, rows: Ints) -> Words:
-        return Words(self.values, self.index[rows])
-
-    def at(self, index: Ints) -> Words:
-        """These words as the values of another index, in which -1 is null."""
-        return Words(self.values, np.append(self.index, -1)[index])
-
-    def has(self, words: tuple[str, ...]) -> Bools:
-        """Which rows are one of the words."""
-        return self.lookup(dict.fromkeys(words, 1)) > 0
-
-    def lookup(self, table: Mapping[str, int]) -> Ints:
-        """What the table has for each row, 0 where nothing."""
-        return np.array([*(table.get(value, 0) for value in self.values.to_pylist()), 0], np.int64)[self.index]
-
-    def to_arrow(self) -> pa.StringArray:
-        """The rows as strings."""
-        return self.values.take(pa.array(self.index, mask=self.index < 0))
-
-
-def _judge(code: Ints, text: Words, enhanced: Words, stage: Words, action: Words) -> Ints:
-    """The number of the first rule that holds for each row; each distinct case is judged once."""
-    first, of_case = _distinct_rows(code, text.index, enhanced.index, stage.index, action.index)
-    code = code[first]
-    columns = [(words[first].to_arrow(), name) for words, name in ((stage, "stage"), (action, "action"))]
-    patterns = [(words[first].to_arrow(), name) for words, name in ((enhanced, "enhanced"), (text, "text"))]
-    verdict = np.full(len(first), -1, np.int64)
-    left = np.arange(len(first))
-    for number, rule in enumerate(catalogue.rules()):
+    enhanced, stage, action = beside
+    verdict = np.full(len(code), -1, np.int64)
+    left = np.arange(len(code))
+    for number, rule in enumerate(rulebook(site)):
         held = left
         if rule.code:
             held = held[np.isin(code[held], rule.code)]
-        for column, condition in columns:
-            if allowed := getattr(rule, condition):
+        for column, allowed in ((stage, rule.stage), (action, rule.action)):
+            if allowed:
                 held = held[_true(pc.is_in(column.take(pa.array(held)), pa.array(allowed)))]
-        for column, condition in patterns:
-            if (pattern := getattr(rule, condition)) and len(held):
+        for column, pattern in ((enhanced, rule.enhanced), (text, rule.text)):
+            if pattern and len(held):
                 held = held[_true(pc.match_substring_regex(column.take(pa.array(held)), pattern, ignore_case=True))]
         verdict[held] = number
         left = left[verdict[left] < 0]
         if not len(left):
             break
-    return verdict[of_case]
+    return verdict
 
 
-def _distinct_rows(*columns: Ints) -> tuple[Ints, Ints]:
-    """The first row of each distinct combination, and for each row the number of its combination."""
+def distinct_rows(*columns: Ints) -> tuple[Ints, Ints]:
+    """The first row of each distinct combination, and for each row the number of its combination.
+
+    >>> distinct_rows(np.array([7, 7, 8]), np.array([1, 1, 1]))
+    (array([0, 2]), array([0, 0, 1]))
+    """
     key = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         # Dense again after each column, so that the product cannot overflow.
         wide = key * (int(column.max()) + 2) + column + 1
         _, first, key = np.unique(wide, return_index=True, return_inverse=True)
     return first, key
+
+
+def rulebook(site: Site = NO_SITE) -> tuple[catalogue.Rule, ...]:
+    """All rules in their order: the site's own go before the catalogue's."""
+    return (*site.rules, *catalogue.rules())
 
 
 def _codes(events: pa.Table) -> Ints:
@@ -233,30 +147,35 @@ def _code_class(code: Ints, enhanced: Words, action: Words) -> Ints:
 
 
 @cache
-def _verdicts() -> tuple[tuple[str, ...], Ints]:
+def _verdicts(site: Site) -> tuple[tuple[str, ...], Ints]:
     """The rules' names, and for each its cause as an index of the causes; the last, at -1, is success."""
     causes = list(catalogue.causes())
-    rules = catalogue.rules()
+    rules = rulebook(site)
     return tuple(rule.id for rule in rules), np.array(
         [*(causes.index(rule.cause) for rule in rules), causes.index("success")]
     )
 
 
+def _providers(site: Site) -> tuple[catalogue.Provider, ...]:
+    # Of one suffix the last owner counts: the site's.
+    return (*catalogue.providers(), *site.providers)
+
+
 @cache
-def _suffixes() -> tuple[str, pa.Array, Ints]:
+def _suffixes(site: Site) -> tuple[str, pa.Array, Ints]:
     """A pattern that finds the longest known suffix of a host name; the suffixes; and whose each is."""
-    owners = {suffix: number for number, p in enumerate(catalogue.providers()) for suffix in p.suffixes}
+    owners = {suffix: number for number, p in enumerate(_providers(site)) for suffix in p.suffixes}
     # The leftmost match is the longest suffix.
     pattern = r"(?i)(?:^|\.)(?P<suffix>" + "|".join(map(re.escape, owners)) + r")\.?$"
     return pattern, pa.array(list(owners)), np.array([*owners.values(), -1])
 
 
-def _provider(events: pa.Table) -> pa.DictionaryArray:
+def _provider(events: pa.Table, site: Site) -> pa.DictionaryArray:
     hosts = Words.of(events, "remote_host")
-    pattern, suffixes, owners = _suffixes()
+    pattern, suffixes, owners = _suffixes(site)
     found = pc.struct_field(pc.extract_regex(hosts.values, pattern), "suffix")
     of_host = owners[pc.fill_null(pc.index_in(pc.utf8_lower(found), suffixes), -1).to_numpy()]
-    names = tuple(provider.name for provider in catalogue.providers())
+    names = tuple(provider.name for provider in _providers(site))
     return _dictionary(np.append(of_host, -1)[hosts.index], names)
 
 
