@@ -156,13 +156,18 @@ class Detail:
 
 @dataclass(frozen=True)
 class Provider:
-    """Who runs a mail host whose name ends in one of the suffixes."""
+    """Who runs a mail host whose name ends in one of the suffixes.
+
+    page: where it tells senders its rules; form: where to ask it to let mail through; empty where none is published
+    """
 
     name: str
     title: str
     suffixes: tuple[str, ...]
     examples: tuple[str, ...]
     counterexamples: tuple[str, ...]
+    page: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -329,6 +334,8 @@ def provider_of(table: Mapping[str, Any]) -> Provider:
         tuple(table["suffixes"]),
         tuple(table.get("match", ())),
         tuple(table.get("not", ())),
+        table.get("page", ""),
+        table.get("form", ""),
     )
 
 
