@@ -151,7 +151,11 @@ def _facts(told: Explanation, language: str) -> Iterator[Row]:
     yield "code", list(_code(told, language))
     if told.enhanced:
         enhanced = told.enhanced
-        lines = [] if enhanced.known or enhanced.code.count(".") < 2 else [_put(sentences["enhanced-fallback"], enhanced=enhanced.code)]
+        lines = (
+            []
+            if enhanced.known or enhanced.code.count(".") < 2
+            else [_put(sentences["enhanced-fallback"], enhanced=enhanced.code)]
+        )
         lines += [f"{enhanced.code} {enhanced.parts[-1]}: {enhanced.meaning}", _parts(enhanced.code, enhanced.parts)]
         beside = _put(sentences["registry-codes"], codes=", ".join(enhanced.codes)) if enhanced.codes else ""
         registry = _put(sentences["in-registry"], title=enhanced.title) if enhanced.code.count(".") else ""
@@ -238,7 +242,7 @@ def _rows(rows: Sequence[Row], language: str, width: int = WIDTH) -> Iterator[st
 def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most so many cells of a terminal; words longer than that are cut, but no Thai syllable.
 
-    >>> wrap("The mailbox is full", 12), wrap("ที่นี่ไม่มี", 5)
+    >>> wrap("The mailbox is full", 12), wrap("ที่นี่ไม่มี", 4)
     (['The mailbox', 'is full'], ['ที่นี่ไม่', 'มี'])
     """
     lines, line = [], ""

@@ -19,10 +19,24 @@ MAX_TEXT = 1 << 16
 MAX_WORDS = 2000
 
 STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
-_HEADER = re.compile(rb"(?:From |[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\S])[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n|[A-Za-z][A-Za-z0-9-]{1,60}:)")
-_MAIL_FIELDS = ("from", "to", "subject", "date", "received", "message-id", "return-path", "mime-version", "content-type")
+_HEADER = re.compile(
+    rb"(?:From |[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\S])[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n|[A-Za-z][A-Za-z0-9-]{1,60}:)"
+)
+_MAIL_FIELDS = (
+    "from",
+    "to",
+    "subject",
+    "date",
+    "received",
+    "message-id",
+    "return-path",
+    "mime-version",
+    "content-type",
+)
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b", re.ASCII)
 _REPLY = re.compile(r"(?:^|[\s:>\"'(\[#])([2-5]\d\d)(?=[ -]+#?[245]\.\d|[ -]+[<\"(A-Za-z])", re.ASCII)
+# What qmail adds in the same paragraph.
+_OWN = re.compile(r" Giving up on \S*.*$")
 _ADDRESS = re.compile(r"[^\s<>\"'()\[\],;:]{1,64}@[^\s<>\"'()\[\],;:]{1,255}")
 _TAG = re.compile(r"<(?:br|/p|/div|/tr|/li)[^<>]{0,500}>", re.I), re.compile(r"<[a-zA-Z/!][^<>@]{0,2000}>")
 
@@ -158,6 +172,6 @@ def _quoted(text: str) -> list[Returned]:
         before = _ADDRESS.findall(joined[: reply.start()] if reply else joined)
         recipient = before[-1].strip(".") if before else recipient
         if reply:
-            words = joined[reply.start(1) :]
+            words = _OWN.sub("", joined[reply.start(1) :])
             found.setdefault((words, recipient), Returned(words, None, recipient))
     return list(found.values())

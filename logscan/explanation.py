@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from logscan import bounce, catalogue
 from logscan.catalogue import Cause, Code, Enhanced, Provider
 
 MAX_TEXT = 1 << 16
 MAX_SHOWN = 20
+# A word this near to a cause's name is that name mistyped.
+MAX_NAME, NEAR = 40, 0.8
 # What a question may be at most, in bytes; of a longer one the first so many are read.
 MAX_READ = bounce.MAX_READ
 
@@ -95,7 +98,9 @@ def of_bytes(data: bytes) -> list[Question]:
     if bounce.is_mail(data):
         told = bounce.read(data)
         if not told:
-            raise NotACodeError("this mail reports no delivery: it has neither a delivery status nor a reply in its text")
+            raise NotACodeError(
+                "this mail reports no delivery: it has neither a delivery status nor a reply in its text"
+            )
         return [
             Question(
                 " ".join(filter(None, (one.reply or one.enhanced,))),
@@ -121,6 +126,8 @@ def of_text(text: str) -> list[Question]:
         return _coded_all([text])
     if text in catalogue.causes():
         return [Question(text, cause=text)]
+    if " " not in text and len(text) < MAX_NAME and (near := get_close_matches(text, catalogue.causes(), 1, NEAR)):
+        raise NotACodeError(f"{text}: no code and no cause; did you mean {near[0]}?")
     if not _REPLY.match(text) and (_LINE.match(text) or "\n" in text) and (logged := _logged(text)):
         return logged
     return [Question(" ".join(text[:MAX_TEXT].split("\n")), whole=True)]
@@ -135,11 +142,15 @@ def _coded_all(words: Sequence[str]) -> list[Question]:
     enhanced = [_normal(word) for word in words if _ENHANCED.fullmatch(word)]
     for code in codes:
         if not _DIGITS.fullmatch(code):
-            raise NotACodeError(f"{code} is no SMTP reply code: they have three digits, of which the first is 2, 3, 4 or 5")
+            raise NotACodeError(
+                f"{code} is no SMTP reply code: they have three digits, of which the first is 2, 3, 4 or 5"
+            )
     if len(codes) == len(enhanced) == 1:
         return [Question(" ".join(words), digits=codes[0], enhanced=enhanced[0])]
     return [
-        Question(word, enhanced=_normal(word)) if _ENHANCED.fullmatch(word) else Question(word, digits=word.rstrip("xX*"))
+        Question(word, enhanced=_normal(word))
+        if _ENHANCED.fullmatch(word)
+        else Question(word, digits=word.rstrip("xX*"))
         for word in words
     ]
 
@@ -153,6 +164,9 @@ def _normal(word: str) -> str:
 
 def _logged(text: str) -> list[Question]:
     """The replies of log lines, by the parser that knows them; none where no parser does."""
+    from logscan.lean import pandas_on_demand
+
+    pandas_on_demand()
     from logscan import correlate, plugins
     from logscan.parser import Block, Parser
     from logscan.plan import SURE_ENOUGH, surest
@@ -196,13 +210,18 @@ def explain(asked: Question, language: str = catalogue.LANGUAGE) -> Explanation:
     >>> explain(questions(["559"])[0]).digits
     ('permanent failure', 'mail system', 'a finer step within the subject')
     """
-    digits, stated, detail, why, confidence = asked.digits, asked.enhanced, None, (), None
-    cause = asked.cause
+    digits, stated, cause = asked.digits, asked.enhanced, asked.cause
+    detail: str | None = None
+    confidence: float | None = None
+    why: tuple[str, ...] = ()
     if asked.whole:
+        from logscan.lean import pandas_on_demand
+
+        # pyarrow would load pandas, which takes longer than all else, only to see whether it is met.
+        pandas_on_demand()
         from logscan.classifier import judge
 
-        known = {"enhanced": asked.enhanced or None, "stage": asked.stage, "server": asked.server}
-        verdict = judge(asked.text, **known)
+        verdict = judge(asked.text, enhanced=asked.enhanced or None, stage=asked.stage, server=asked.server)
         digits = str(verdict.code) if verdict.code is not None else ""
         stated, detail, why = verdict.enhanced or "", verdict.detail, verdict.why
         cause, confidence = verdict.cause, verdict.confidence
@@ -283,10 +302,6 @@ def _sources(digits: str, code: Code | None, enhanced: Enhanced | None, cause: C
 
 
 def _unknown(text: str) -> str:
-    import difflib
-
     from logscan.publish.text import safe
 
-    near = difflib.get_close_matches(text, catalogue.causes(), 1)
-    hint = f"; did you mean {near[0]}?" if near else "; a reply has a code such as 550 or 5.7.1"
-    return f"{safe(text, 60)}: no reply code, and no words that I know{hint}"
+    return f"{safe(text, 60)}: no reply code, and no words that I know; a reply has a code such as 550 or 5.7.1"
