@@ -161,8 +161,9 @@ def _plain(page: str) -> str:
 def _quoted(text: str) -> list[Returned]:
     r"""The replies that a text quotes, each with the address before it.
 
-    >>> _quoted("Sorry.\n\n<ann@there.example>:\nRemote host said: 550 5.1.1 no such\nuser here\n\nThe rest")
-    [Returned(reply='550 5.1.1 no such user here', enhanced=None, recipient='ann@there.example', server=None, action=None)]
+    >>> [told] = _quoted("Sorry.\n\n<ann@there.example>:\nRemote host said: 550 5.1.1 no such\nuser here\n\nThe rest")
+    >>> told.reply, told.recipient
+    ('550 5.1.1 no such user here', 'ann@there.example')
     """
     found: dict[tuple[str, str | None], Returned] = {}
     recipient = None

@@ -1,7 +1,7 @@
 """Shows what the data set says: on the first screen, and as page, charts, tables, JSON and Parquet.
 
 findings = gather(events, run)          # ask every report
-console.print(screen(findings))         # read in ten seconds
+console.print(screen(findings))         # read in ten seconds: logscan.publish.screen
 write(findings, Path("report.html"), events)
 """
 
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from logscan.publish.files import check_path, write
     from logscan.publish.findings import Finding, Findings, Summary, gather
-    from logscan.publish.screen import screen
     from logscan.publish.text import safe
 
-__all__ = ["Finding", "Findings", "Summary", "check_path", "gather", "safe", "screen", "write"]
+__all__ = ["Finding", "Findings", "Summary", "check_path", "gather", "safe", "write"]
 
-_HOME = {"check_path": "files", "write": "files", "screen": "screen", "safe": "text"}
+_HOME = {"check_path": "files", "write": "files", "safe": "text"}
 
 
 def __getattr__(name: str) -> Any:

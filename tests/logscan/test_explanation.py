@@ -39,7 +39,8 @@ BLOCKS = [
 ]
 LINE = (
     "Oct 26 18:13:50 mx postfix/smtp[1]: C3CD21F3E90: to=<a@there.example>, "
-    "relay=gmail-smtp-in.l.google.com[192.0.2.2]:25, delay=1, delays=0/0/0/1, dsn=5.7.26, status=bounced (host gmail-smtp-in.l.google.com[192.0.2.2] said: 550-5.7.26 "
+    "relay=gmail-smtp-in.l.google.com[192.0.2.2]:25, delay=1, "
+    "delays=0/0/0/1, dsn=5.7.26, status=bounced (host gmail-smtp-in.l.google.com[192.0.2.2] said: 550-5.7.26 "
     "This mail is unauthenticated 550 5.7.26 see the page (in reply to end of DATA command))"
 )
 REPORT = """From: MAILER-DAEMON@mx.example
