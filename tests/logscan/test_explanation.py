@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from logscan import bounce, catalogue
 from logscan.advice import language_of, shown, wrap
 from logscan.answers import answered
+from logscan.classifier import judge
 from logscan.cli import app
 from logscan.explanation import MAX_READ, Explanation, explain, of_bytes, provider_of, questions
 
@@ -335,3 +336,14 @@ def test_a_text_is_explained_without_pandas_and_matplotlib() -> None:
         "sys.exit(any(name in sys.modules for name in ('pandas', 'matplotlib')))"
     )
     subprocess.run([sys.executable, "-X", "utf8", "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+# Servers send these beside words that mean something else than the registry does.
+TOLD_APART = {"4.0", "4.1", "7.13"}
+
+
+def test_bare_codes_mean_what_the_classifier_makes_of_them() -> None:
+    registered = [catalogue.enhanced(f"5.{detail}") for detail in catalogue.language_words()["enhanced"]["details"]]
+    asked = [one for one in registered if one.cause and one.code[2:] not in TOLD_APART]
+    judged = {one.code: judge(f"550 {one.code}").cause for one in asked}
+    assert judged == {one.code: one.cause for one in asked}
