@@ -73,7 +73,8 @@ def _codes(language: str) -> str:
     for cause in catalogue.causes(language).values():
         lines += [f"### {cause.name}", "", cause.meaning, ""]
         lines += [f"{labels['actor']}: {words['actors'][cause.actor]}.", ""]
-        lines += [f"{labels['retry']}: {words['retries'][cause.retry]}.", ""]
+        if cause.name != "success":
+            lines += [f"{labels['retry']}: {words['retries'][cause.retry]}.", ""]
         lines += [*(f"{number}. {step}" for number, step in enumerate(cause.steps, 1)), "", cause.source, ""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -66,7 +66,6 @@ def describe(names: Sequence[str], language: str = catalogue.LANGUAGE) -> Iterat
     >>> print(*describe(["success"]), sep="\\n")
     Cause       success: Accepted or delivered.
     Who acts    nobody
-    Send again  no: the same message to the same address would fail again
     What to do  1. Nothing to do.
                 2. If the recipient misses the mail, look in the spam folder:
                    acceptance is not delivery to the inbox.
@@ -78,7 +77,11 @@ def describe(names: Sequence[str], language: str = catalogue.LANGUAGE) -> Iterat
         if number:
             yield ""
         cause = causes(language)[name]
-        rows = [_cause(cause), *_acting(cause.actor, cause.retry, language), ("steps", _numbered(cause.steps))]
+        rows = [
+            _cause(cause),
+            *_acting(cause.actor, cause.retry if name != "success" else "", language),
+            ("steps", _numbered(cause.steps)),
+        ]
         yield from _rows([*rows, ("sources", [cause.source])], language)
 
 

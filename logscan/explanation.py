@@ -239,6 +239,8 @@ def explain(asked: Question, language: str = catalogue.LANGUAGE) -> Explanation:
     provider = provider_of(asked.server)
     actor = said.actor if said and said.name != "other" else code.actor if code and code.actor else ""
     retry = said.retry if said and said.name != "other" else {"4": "wait", "5": "no"}.get((digits or stated)[:1], "")
+    if cause == "success":
+        retry = ""
     # Temporary by its code is temporary, whatever the cause.
     if (digits or stated)[:1] == "4" and retry == "no":
         retry = "wait"

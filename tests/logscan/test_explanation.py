@@ -347,3 +347,7 @@ def test_bare_codes_mean_what_the_classifier_makes_of_them() -> None:
     asked = [one for one in registered if one.cause and one.code[2:] not in TOLD_APART]
     judged = {one.code: judge(f"550 {one.code}").cause for one in asked}
     assert judged == {one.code: one.cause for one in asked}
+
+
+def test_a_success_is_not_to_be_sent_again() -> None:
+    assert (told("250 2.0.0 Ok").retry, told("250").retry, told("2.0.0").retry) == ("", "", "")
