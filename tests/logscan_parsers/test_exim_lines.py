@@ -87,6 +87,7 @@ def test_sniffing() -> None:
     theirs = Block.of(f"{POSTFIX}\n".encode())
     assert parser.sniff(own) == 1
     assert parser.sniff(theirs) == 0
+    assert parser.sniff(Block.of(f"{REFUSALS[0]}\n".encode())) == 1
     assert postfix.sniff(own) == 0
     assert parser.sniff(Block.of(b"2026-11-23 21:29:43 something else\n")) == 0
     assert parser.sniff(Block.of(b"")) == 0
@@ -136,6 +137,12 @@ def test_what_syslog_has_twice_is_told_apart() -> None:
         ("c@d.example", "syslog"),
         ("c@d.example", "syslog-reject"),
     ]
+
+
+def test_a_repeated_refusal_counts_each_time() -> None:
+    stamped, _, words = REFUSALS[0].partition("- -  ")
+    events, tally = whole([f"{stamped}- -  message repeated 3 times: [ {words}]"])
+    assert (tally, len(events)) == (Tally(understood=1), 3)
 
 
 def test_a_refusal_that_syslog_has_once_is_no_copy() -> None:
