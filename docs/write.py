@@ -29,12 +29,21 @@ How the values of `action` are counted: [COUNTING.md](COUNTING.md).
 | column | type | meaning |
 | --- | --- | --- |
 """
+CONFIG_HEAD = """# The config file of `logscan nightly`
+
+`docs/write.py` writes this page from `logscan/config.py`.
+
+TOML. `logscan config example` prints a file with every key, `logscan config check FILE` says what is wrong with one.
+Anybody who may write it may run programs as its user: keep it writable by its owner only.
+
+"""
 
 
 def documents() -> dict[Path, str]:
     """The documents, and what they should be."""
     pages = {ROOT / "docs" / _codes_name(language): _codes(language) for language in catalogue.languages()}
-    return {ROOT / "docs" / "COLUMNS.md": _columns(), **pages, ROOT / "README.md": _readme()}
+    made = {"COLUMNS.md": _columns(), "CONFIG.md": CONFIG_HEAD + config.documented()}
+    return {**{ROOT / "docs" / name: text for name, text in made.items()}, **pages, ROOT / "README.md": _readme()}
 
 
 def _codes_name(language: str) -> str:

@@ -47,7 +47,7 @@ KINDS: tuple[Kind, ...] = ("cause", "code", "domain", "provider")
 WEEKS = 4
 # Days with mail before which nothing can be said.
 LEAST_DAYS = 7
-FALSE_SHARE = 0.01
+FALSE_SHARE = 0.003
 LEAST = 5
 FACTOR = 2.0
 BEYOND = 1.5
@@ -162,7 +162,7 @@ class _Model:
 
 
 def _ordinary(failed: Counts, tried: Counts) -> npt.NDArray[np.bool_]:
-    """By name and day, false where an outage was: failures came up once, and stayed for days. It must not hide the next.
+    """By name and day, false where an outage was: failures came up once, and stayed for days. It must not hide others.
 
     What came up for a day only tells how the rate wanders, and stays.
     """

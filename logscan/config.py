@@ -108,7 +108,11 @@ class Rule:
     only: tuple[str, ...] = _key("Of these only; empty: of all.", (), '["google"]')
     window: str = _key("Time looked at, back from now: 24h, 90m, 7d.", "24h", '"6h"')
     above: float = _key("Share above which it holds.", 0.2, "0.2")
-    least: int = _key("Events below which a share says nothing.", 20, "50")
+    least: int | None = _key(
+        "Deliveries (lines, refusals) below which it says nothing; else 20 deliveries, 1000 lines, 3 refusals.",
+        None,
+        "50",
+    )
 
 
 @dataclass(frozen=True)

@@ -31,18 +31,22 @@ def page(findings: Findings) -> str:
     """The page."""
     top = findings.top or TOP
     sections = [finding for finding in findings.findings if finding.answer.table.num_rows]
-    return _template().render(
-        findings=findings,
-        summary=findings.summary,
-        tally=findings.run.tally,
-        sections=[_section(finding, findings.charts.get(finding.report.name), top) for finding in sections],
-        samples=[(source.source, *sample) for source in findings.run.sources for sample in source.tally.samples],
-        top=top,
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            findings=findings,
+            summary=findings.summary,
+            tally=findings.run.tally,
+            sections=[section(finding, findings.charts.get(finding.report.name), top) for finding in sections],
+            samples=[(source.source, *sample) for source in findings.run.sources for sample in source.tally.samples],
+            top=top,
+        )
     )
 
 
-def _section(finding: Finding, chart: Rendered | None, top: int) -> dict[str, Any]:
-    """What the template needs of an answer."""
+def section(finding: Finding, chart: Rendered | None, top: int) -> dict[str, Any]:
+    """What a template needs of an answer."""
     answer = finding.answer
     # A table in time order shows its end.
     in_time = answer.chart is not None and answer.chart.kind == "stacks"
@@ -94,8 +98,9 @@ def _shown(value: Any) -> Any:
 
 
 @cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates, in which everything is escaped and made safe."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("logscan.publish"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -103,5 +108,5 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"counted": counted, "heading": heading, "moment": moment, "percent": percent}
-    return environment.get_template("page.html")
+    made.filters |= {"counted": counted, "heading": heading, "moment": moment, "percent": percent}
+    return made
