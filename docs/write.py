@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from logscan import catalogue
+from logscan import catalogue, config
 from logscan.schema import COLUMNS, SCHEMA_VERSION
 
 ROOT = Path(__file__).parent.parent

@@ -158,3 +158,16 @@ def test_memory_of_children_counts(script: Any) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert process.pid in scale.family(os.getpid())
         process.communicate(b"\n")
+
+
+def test_planted_changes_are_judged(script: Any) -> None:
+    changes = script("changes")
+    site = changes.site(3, 300)
+    found, false = changes.judge(site)
+    assert {one.what for one, _ in found} >= {"domain", "provider", "new cause", "new code"}
+    assert sum(hit for _, hit in found) > len(found) / 2
+    assert len(false) <= 3
+    # What is told and was not planted is a false alarm.
+    told = changes.evening(site, found[0][0].begin + 1)
+    site.planted.clear()
+    assert told and len(changes.judge(site)[1]) > len(false)

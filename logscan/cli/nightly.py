@@ -37,9 +37,8 @@ def nightly(
     """
     with told():
         from logscan.config import read
-        from logscan.nightly import cron
+        from logscan.nightly import cron, systemd
         from logscan.nightly import nightly as night_of
-        from logscan.nightly import systemd
         from logscan.publish.screen import screen
 
         asked = read(config)
