@@ -47,7 +47,7 @@ KINDS: tuple[Kind, ...] = ("cause", "code", "domain", "provider")
 WEEKS = 4
 # Days with mail before which nothing can be said.
 LEAST_DAYS = 7
-FALSE_SHARE = 0.003
+FALSE_SHARE = 0.001
 LEAST = 5
 FACTOR = 2.0
 BEYOND = 1.5
@@ -268,20 +268,6 @@ def none_of(mean: float, size: float) -> float:
     0.3333
     """
     return math.exp(-size * math.log1p(mean / size))
-
-
-def interval(failed: int, tried: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a failure rate (Wilson, J. Am. Statist. Assoc. 22, 1927); 0 to 1.
-
-    >>> [round(end, 3) for end in interval(1, 3)], [round(end, 3) for end in interval(0, 400)]
-    ([0.061, 0.792], [0.0, 0.01])
-    """
-    if not tried:
-        return 0.0, 1.0
-    z, share = 1.959964, failed / tried
-    middle = (share + z * z / (2 * tried)) / (1 + z * z / tried)
-    half = z / (1 + z * z / tried) * math.sqrt(share * (1 - share) / tried + z * z / (4 * tried * tried))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def span(day: date, zone: tzinfo | None) -> tuple[datetime, datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logscan.counts import beside, deliveries, largest_first, rollup
+from logscan.counts import beside, between, deliveries, largest_first, rollup
 from logscan.report import SENT, Answer, Asked, Chart, Report
 
 
@@ -13,10 +13,11 @@ def answer(asked: Asked) -> Answer:
     mostly = rollup(causes, ["recipient_domain"], first=["cause"]).rename_columns({"cause": "mostly"})
     table = beside(went.filter(went["failures"].cast("bool")), mostly.drop_columns(["events"]), "recipient_domain")
     return Answer(
-        table,
-        "Failures of mail that we sent, among all tries to deliver to the domain; mostly: the most frequent cause.",
+        between(table),
+        "Failures of mail that we sent, among all tries to deliver to the domain; between: the rate's 95 % confidence"
+        " interval (Wilson), were the tries independent; mostly: the most frequent cause.",
         Chart("bars", x="recipient_domain", y=("deferred", "bounced", "expired", "rejected")),
-        shown=("recipient_domain", "failures", "deliveries", "rate", "mostly", "since", "last"),
+        shown=("recipient_domain", "failures", "deliveries", "rate", "between", "mostly", "since", "last"),
         brief=("recipient_domain", "failures", "deliveries", "rate", "mostly"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow.compute as pc
 
-from logscan.counts import beside, deliveries, largest_first, rollup
+from logscan.counts import beside, between, deliveries, largest_first, rollup
 from logscan.report import SENT, Answer, Asked, Chart, Report
 
 
@@ -16,10 +16,11 @@ def answer(asked: Asked) -> Answer:
     mostly = rollup(causes, ["provider"], first=["cause"]).rename_columns({"cause": "mostly"})
     table = beside(went.filter(went["failures"].cast("bool")), mostly.drop_columns(["events"]), "provider")
     return Answer(
-        table,
-        "Failures of mail that we sent, by whose server answered, as far as its host name tells.",
+        between(table),
+        "Failures of mail that we sent, by whose server answered, as far as its host name tells; between: the rate's"
+        " 95 % confidence interval (Wilson), were the tries independent.",
         Chart("bars", x="provider", y=("deferred", "bounced", "expired", "rejected")),
-        shown=("provider", "failures", "deliveries", "rate", "mostly", "since", "last"),
+        shown=("provider", "failures", "deliveries", "rate", "between", "mostly", "since", "last"),
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logscan.changes import Series, at_least, changes, daily, interval, none_of
+from logscan.changes import Series, at_least, changes, daily, none_of
+from logscan.counts import interval
 from logscan.report import Asked
 
 DAY = date(2026, 11, 24)

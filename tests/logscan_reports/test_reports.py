@@ -119,6 +119,57 @@ def test_rows(report: str, columns: tuple[str, ...], expected: list[tuple[Any, .
     assert sorted(rows(answers(*DAY)[report], *columns), key=str) == sorted(expected, key=str)
 
 
+def test_what_became_of_deferred_mail() -> None:
+    def step(hours: int, action: str, queue_id: str, domain: str = "a.example", **more: Any) -> dict[str, Any]:
+        return event(action, domain, time=NOON + timedelta(hours=hours), host="mx", queue_id=queue_id, **more)
+
+    events = (
+        *(step(hours, "deferred", "A") for hours in range(3)),
+        step(3, "delivered", "A"),
+        step(0, "deferred", "B"),
+        step(5, "expired", "B"),
+        step(1, "deferred", "C"),
+        step(2, "deferred", "C"),
+        step(2, "deferred", "D"),
+        step(3, "deferred", "A", "b.example", recipient="x@b.example"),
+        step(0, "delivered", "E", "c.example"),
+        # The id was used before: that delivery is another message's.
+        step(0, "delivered", "F", "d.example"),
+        step(1, "deferred", "F", "d.example"),
+        step(1, "deferred", "G", "e.example", direction="inbound"),
+    )
+    columns = ("recipient_domain", "deferred", "delivered_later", "given_up", "waiting", "waiting_since", "most_hours")
+    assert rows(answers(*events)["deferrals"], *columns) == [
+        ("a.example", 4, 1, 1, 2, NOON + timedelta(hours=1), 3.0),
+        ("b.example", 1, 0, 0, 1, NOON + timedelta(hours=3), None),
+        ("d.example", 1, 0, 0, 1, NOON + timedelta(hours=1), None),
+    ]
+
+
+def test_providers_by_cause() -> None:
+    assert rows(answers(*DAY)["provider-causes"], "provider", "cause", "failures") == [
+        ("google", "user-unknown", 2),
+        ("google", "mailbox-full", 1),
+    ]
+
+
+def test_refused_logins_apart_from_typing_errors() -> None:
+    guess = event("rejected", None, direction="inbound", cause="auth-failed", remote_ip="192.0.2.7")
+    slip = guess | {"remote_ip": "192.0.2.8"}
+    told = answers(*[guess] * 6, slip, event("rejected", None, remote_ip="192.0.2.9", **BLOCKED))["logins"]
+    assert rows(told, "remote_ip", "logins", "looks_like") == [
+        ("192.0.2.7", 6, "guessing, most likely"),
+        ("192.0.2.8", 1, "may be a typing error"),
+    ]
+
+
+def test_rates_have_their_interval() -> None:
+    assert rows(answers(*DAY)["domains"], "recipient_domain", "between") == [
+        ("a.example", "23.1 to 88.2 %"),
+        ("b.example", "34.2 to 100.0 %"),
+    ]
+
+
 def test_causes_say_who_acts_and_what_next() -> None:
     [first, *_] = answers(*DAY)["causes"].table.to_pylist()
     assert first["meaning"] and first["who_acts"] and first["next_steps"]

@@ -1,0 +1,23 @@
+"""Which provider refuses us for which reason: one cause dark at all is our own trouble, one square dark is theirs."""
+
+from __future__ import annotations
+
+import pyarrow.compute as pc
+
+from logscan.counts import largest_first, rollup
+from logscan.report import SENT, Answer, Asked, Chart, Report
+
+
+def answer(asked: Asked) -> Answer:
+    """Failures by provider and cause, with a sample."""
+    known = asked.failures.filter(SENT & pc.field("provider").is_valid())
+    table = largest_first(rollup(known, ["provider", "cause"], first=["sample", "line"]))
+    return Answer(
+        table.rename_columns({"events": "failures"}),
+        "Failures of mail that we sent, by provider and cause.",
+        Chart("heat", x="cause", y="failures", by="provider"),
+        shown=("provider", "cause", "failures", "since", "last"),
+    )
+
+
+report = Report(name="provider-causes", title="Providers and causes", answer=answer, place=42)
