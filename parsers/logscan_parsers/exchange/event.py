@@ -12,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan import syslog
-from logscan.clock import Clock
+from logscan.clock import SECOND, Clock
 from logscan.copies import happening
-from logscan.spans import Bools, Ints, Spans
+from logscan.spans import DIGITS, Bools, Ints, Spans
 
 PROBES = r"(?i)^<?(?:healthmailbox[0-9a-f]*|inboundproxy|maildeliveryprobe|extest_[0-9a-f]+)@"
 """Addresses of Exchange's own health probes: Managed Availability (2013 on), and the test mailboxes before it."""
+
+# Where the numbers of a stamp such as 2022-09-19T15:02:29 stand.
+_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+_DIGITS = [place for a, b in _PARTS for place in range(a, b)]
 
 
 def moments(stamps: Spans, offsets: Ints | None = None, clock: Clock | None = None) -> Ints:
@@ -29,11 +32,24 @@ def moments(stamps: Spans, offsets: Ints | None = None, clock: Clock | None = No
     >>> moments(Spans.lines(b"1970-01-01T00:00:01.5Z\\nx\\n")[0]).tolist()
     [1500000, 0]
     """
-    time, kind, _ = syslog.stamps(stamps)
-    walls = np.flatnonzero(kind == syslog.NO_ZONE)
+    stamps = stamps.where(stamps.length >= len("2022-09-19T15:02:29"))
+    digit = stamps.buffer.bytes[np.where(stamps.present, stamps.start, 0)[:, None] + np.arange(20)].astype(np.int64) - 48
+    good = stamps.present & (digit[:, _DIGITS] >= 0).all(axis=1) & (digit[:, _DIGITS] <= 9).all(axis=1)
+    year, month, day, hour, minute, second = (
+        (digit[:, a:b] * 10 ** np.arange(b - a)[::-1]).sum(axis=1) for a, b in _PARTS
+    )
+    good &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (year >= 1970) & (year < 2200)
+    months = np.where(good, (year - 1970) * 12 + month - 1, 0).astype("M8[M]")
+    days = months.astype("M8[D]").astype(np.int64) + day - 1
+    part = stamps.skip(20).run(DIGITS, 9)
+    fraction, _ = Spans(part.buffer, part.start, np.minimum(part.end, part.start + 6)).number()
+    fraction = fraction * 10 ** (6 - np.clip(part.length, 0, 6))
+    fraction[digit[:, 19] != ord(".") - 48] = 0
+    time = np.where(good, (((days * 24 + hour) * 60 + minute) * 60 + second) * SECOND + fraction, 0)
+    walls = np.flatnonzero(good & ~stamps.endswith(b"Z"))
     if len(walls) and clock is not None and offsets is not None:
         time[walls] = clock.zoned(time[walls], offsets[walls])
-    return np.where((kind == syslog.UTC_TIME) | (kind == syslog.NO_ZONE), time, 0)
+    return time
 
 
 def timestamps(micros: Ints) -> pa.TimestampArray:
