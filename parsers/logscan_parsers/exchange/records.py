@@ -105,10 +105,10 @@ def cut(lines: Spans, before: Layout, *, begun: bool = True, ended: bool = True,
 
     begun, ended: whether the lines before the first and after the last are none, so that nothing can reach across.
 
-    >>> layout = layouts.guess(6)
-    >>> lines, _ = Spans.lines(b'2025-01-01T00:00:00Z,1,SMTP,"a, b",-,no\\n2025-01-01T00:00:01Z,1,SMTP,c,-,"x ""y""\\nz"')
+    >>> layout = Layout("agent", ("timestamp", "agent", "action", "smtpresponse"))
+    >>> lines, _ = Spans.lines(b'2025-01-01T00:00:00Z,"a, b",-,no\\n2025-01-01T00:00:01Z,c,-,"x ""y""\\nz"')
     >>> (records,) = cut(lines, layout).records
-    >>> records.text("destination").to_pylist(), records.text("description").to_pylist()
+    >>> records.text("agent").to_pylist(), records.text("smtpresponse").to_pylist()
     (['a, b', 'c'], ['no', 'x "y" z'])
     """
     lines = _bare(lines)
