@@ -147,7 +147,6 @@ class Rows:
         first = np.flatnonzero(begins)
         last = np.append(first[1:], len(order)) - 1
         good = (self.sequence[order[first]] == 0) & (self.mark[order[last]] == ord("-"))
-        good &= self.sequence[order[last]] == last - first
         whole = np.zeros(len(self), bool)
         whole[order] = good[number]
         return whole
@@ -158,9 +157,9 @@ def _text(spans: Spans) -> pa.StringArray:
 
 
 def _begins(codes: Ints, sequence: Ints) -> Bools:
-    """Where a session begins among rows sorted by session."""
+    """Where a session begins among rows sorted by session, or goes on after rows that are missing."""
     begins = np.ones(len(codes), bool)
-    begins[1:] = (codes[1:] != codes[:-1]) | (sequence[1:] <= sequence[:-1])
+    begins[1:] = (codes[1:] != codes[:-1]) | (sequence[1:] != sequence[:-1] + 1)
     return begins
 
 
