@@ -1,4 +1,4 @@
-"""Exchange Server 2007 to SE and Exchange Online: message tracking, SMTP protocol, agent and connectivity logs, reports.
+"""Exchange Server 2007 to SE and Exchange Online: message tracking, protocol, agent and connectivity logs, reports.
 
     2022-09-19T15:02:29.450Z,,EX01,192.0.2.7,mx.b.example,;250 2.0.0 Ok;ClientSubmitTime:,Outbound,SMTP,SENDEXTERNAL,...
 
@@ -9,7 +9,7 @@ its lines, by the same functions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from logscan.clock import Clock
 from logscan.columns import concat, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
-from logscan.spans import Bools, Ints, Spans
+from logscan.spans import Ints, Spans
 from logscan_parsers.exchange import agent, connectivity, layout, online, protocol, tracking
 from logscan_parsers.exchange.event import timestamps
 from logscan_parsers.exchange.layout import Layout
@@ -66,12 +66,10 @@ def parse(block: Block) -> Parsed:
     begun = not len(block) or int(block.offsets[0]) == 0
     made = cut(block.spans, before, begun=begun, ended=False, head=head, source=block.source)
     read = _read(made, block.offsets, block.clock, whole_only=True)
-    parts = concat(
-        [
-            _parts(block, made.open, pa.array([block.source] * len(made.open), pa.string()), made.open_layouts, _OF_RECORD),
-            _parts(block, read.open, read.open_keys, read.open_layouts, _OF_SESSION),
-        ]
-    )
+    sources = pa.array([block.source] * len(made.open), pa.string())
+    of_records = _parts(block, made.open, sources, made.open_layouts, _OF_RECORD)
+    of_sessions = _parts(block, read.open, read.open_keys, read.open_layouts, _OF_SESSION)
+    parts = concat([of_records, of_sessions])
     events = read.events
     if len(events):
         order = np.argsort(read.line, kind="stable")
@@ -116,14 +114,15 @@ def _read(made: Cut, offsets: Ints, clock: Clock, *, whole_only: bool, order_of:
     none = np.zeros(0, np.int64)
     left, keys, layouts = none, pa.array([], pa.string()), []
     if spoken:
-        rows_of = protocol.Rows.of(spoken, offsets, clock)
+        rows_of = protocol.Rows.of(spoken)
         if whole_only:
             whole = rows_of.whole()
             rest = rows_of.take(np.flatnonzero(~whole))
             left, keys = rest.line, rest.keys
             layouts = _layouts_of(spoken, left)
             rows_of = rows_of.take(np.flatnonzero(whole))
-        table, rows = protocol.read(rows_of, order_of)
+        turn = None if order_of is None else order_of[rows_of.line]
+        table, rows = protocol.read(rows_of, offsets[rows_of.line], clock, turn)
         if len(table):
             tables.append(table)
             lines.append(rows_of.line[rows])
@@ -163,10 +162,9 @@ def _settle_records(parts: pa.Table) -> list[tuple[pa.Table, Tally]]:
     apart = np.ones(len(parts), bool)
     # One line end, of one byte or two, stands between neighbours.
     apart[1:] = (rank[1:] != rank[:-1]) | (form[1:] != form[:-1]) | (offset[1:] > offset[:-1] + size[:-1] + 2)
-    starts = np.flatnonzero(apart)
-    return [
-        _settle_run(parts.slice(a, b - a)) for a, b in zip(starts.tolist(), [*starts[1:].tolist(), len(parts)], strict=True)
-    ]
+    starts = np.flatnonzero(apart).tolist()
+    ends = [*starts[1:], len(parts)]
+    return [_settle_run(parts.slice(a, b - a)) for a, b in zip(starts, ends, strict=True)]
 
 
 def _settle_run(parts: pa.Table) -> tuple[pa.Table, Tally]:
@@ -176,34 +174,27 @@ def _settle_run(parts: pa.Table) -> tuple[pa.Table, Tally]:
 
 
 def _settle_sessions(parts: pa.Table) -> tuple[pa.Table, Tally]:
-    """Sessions of rows from several stretches: in each session the source that has its first row is the first."""
+    """Sessions of rows from several stretches, and from several sources: that which has its first row is the first."""
     key = pc.dictionary_encode(parts["queue_id"]).combine_chunks().indices.to_numpy()
-    stamps = pc.utf8_slice_codeunits(parts["text"], 0, 24)
-    source = key * (int(parts["source_rank"].to_numpy().max()) + 1) + parts["source_rank"].to_numpy()
-    _, of_source = np.unique(source, return_inverse=True)
-    written = pc.rank(stamps.combine_chunks(), tiebreaker="min").to_numpy().astype(np.int64)
-    begins = np.full(int(of_source.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(begins, of_source, written)
-    order = np.lexsort((parts["offset"].to_numpy(), source, begins[of_source], pc.rank(parts["layout"].combine_chunks()).to_numpy()))
-    parts = parts.take(pa.array(order))
+    rank = parts["source_rank"].to_numpy()
+    _, source = np.unique(key * (int(rank.max()) + 1) + rank, return_inverse=True)
+    written = pc.rank(pc.utf8_slice_codeunits(parts["text"], 0, 24).combine_chunks(), tiebreaker="min").to_numpy()
+    begins = np.full(int(source.max()) + 1, len(parts) + 1)
+    np.minimum.at(begins, source, written.astype(np.int64))
+    in_turn = np.empty(len(parts), np.int64)
+    in_turn[np.lexsort((parts["offset"].to_numpy(), rank, begins[source]))] = np.arange(len(parts))
     lines = _lines(parts)
     form = pc.dictionary_encode(parts["layout"]).combine_chunks()
     pieces: list[Records] = []
-    junk = [np.zeros(0, np.int64)]
+    none = np.zeros(0, np.int64)
+    junk = [none]
     for number, text in enumerate(form.dictionary.to_pylist()):
         rows = np.flatnonzero(form.indices.to_numpy() == number)
         made = cut(lines.take(rows), Layout.of_text(text))
-        pieces += [
-            Records(r.layout, r.rows, rows[r.line], r.delimiters, r.first) for r in made.records
-        ]
+        pieces += [replace(records, line=rows[records.line]) for records in made.records]
         junk.append(rows[made.junk])
-    none = np.zeros(0, np.int64)
     made = Cut(pieces, none, np.concatenate(junk), none, [], Layout())
-    order_of = np.empty(len(parts), np.int64)
-    resorted = np.lexsort((parts["offset"].to_numpy(), source[order], begins[of_source[order]]))
-    order_of[resorted] = np.arange(len(parts))
-    taken = np.sort(np.concatenate([none, *(piece.line for piece in pieces)]))
-    read = _read(made, parts["offset"].to_numpy(), Clock(), whole_only=False, order_of=order_of[taken])
+    read = _read(made, parts["offset"].to_numpy(), Clock(), whole_only=False, order_of=in_turn)
     return _settled(parts, lines, made, read)
 
 

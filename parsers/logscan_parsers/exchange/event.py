@@ -33,7 +33,9 @@ def moments(stamps: Spans, offsets: Ints | None = None, clock: Clock | None = No
     [1500000, 0]
     """
     stamps = stamps.where(stamps.length >= len("2022-09-19T15:02:29"))
-    digit = stamps.buffer.bytes[np.where(stamps.present, stamps.start, 0)[:, None] + np.arange(20)].astype(np.int64) - 48
+    digit = (
+        stamps.buffer.bytes[np.where(stamps.present, stamps.start, 0)[:, None] + np.arange(20)].astype(np.int64) - 48
+    )
     good = stamps.present & (digit[:, _DIGITS] >= 0).all(axis=1) & (digit[:, _DIGITS] <= 9).all(axis=1)
     year, month, day, hour, minute, second = (
         (digit[:, a:b] * 10 ** np.arange(b - a)[::-1]).sum(axis=1) for a, b in _PARTS
@@ -44,9 +46,10 @@ def moments(stamps: Spans, offsets: Ints | None = None, clock: Clock | None = No
     part = stamps.skip(20).run(DIGITS, 9)
     fraction, _ = Spans(part.buffer, part.start, np.minimum(part.end, part.start + 6)).number()
     fraction = fraction * 10 ** (6 - np.clip(part.length, 0, 6))
-    fraction[digit[:, 19] != ord(".") - 48] = 0
+    fraction[digit[:, 19] != ord(".") - ord("0")] = 0
     time = np.where(good, (((days * 24 + hour) * 60 + minute) * 60 + second) * SECOND + fraction, 0)
-    walls = np.flatnonzero(good & ~stamps.endswith(b"Z"))
+    zone = stamps.buffer.bytes[np.maximum(np.where(part.length > 0, part.end, stamps.start + 19), 0)]
+    walls = np.flatnonzero(good & (zone != ord("Z")))
     if len(walls) and clock is not None and offsets is not None:
         time[walls] = clock.zoned(time[walls], offsets[walls])
     return time

@@ -14,9 +14,11 @@ Get-MessageTraceV2, Get-MessageTraceDetailV2, "Message trace in the modern EAC" 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.resources import files
 
 TRACKING = "tracking"
 RELAY = "tracking-relay"
@@ -34,27 +36,12 @@ TRACE = "message-trace"
 # end; a protocol log has the reply that an agent gave, and when it was sent.
 LOGS = (TRACKING, RELAY, SEND, RECEIVE, AGENT, CONNECTIVITY, EXTENDED, DETAIL, SUMMARY, TRACE)
 
-_TRACKING_2007 = (
-    "date-time,client-ip,client-hostname,server-ip,server-hostname,source-context,connector-id,source,event-id,"
-    "internal-message-id,message-id,recipient-address,recipient-status,total-bytes,recipient-count,"
-    "related-recipient-address,reference,message-subject,sender-address,return-path,message-info,"
-    "directionality,tenant-id,original-client-ip,original-server-ip,custom-data"
-).split(",")
-_TRACKING_2013 = [
-    *_TRACKING_2007[:11],
-    "network-message-id",
-    *_TRACKING_2007[11:],
-    *("transport-traffic-type", "log-id", "schema-version"),
-]
-_PROTOCOL = (
-    "date-time,connector-id,session-id,sequence-number,local-endpoint,remote-endpoint,event,data,context"
-).split(",")
-_CONNECTIVITY = "date-time,session,source,destination,direction,description".split(",")
-_AGENT = (
-    "timestamp,sessionid,localendpoint,remoteendpoint,enteredorgfromip,messageid,p1fromaddress,p2fromaddresses,"
-    "recipient,numrecipients,agent,event,action,smtpresponse,reason,reasondata,diagnostics,networkmsgid,tenantid,"
-    "directionality"
-).split(",")
+
+@cache
+def _columns(log: str) -> tuple[str, ...]:
+    text = files("logscan_parsers.exchange").joinpath("layout.toml").read_text("utf-8")
+    return tuple(tomllib.loads(text)[log])
+
 
 # Of headers without `#Fields:`; what names a log, and the columns that it cannot do without.
 _REPORTS = (
@@ -66,6 +53,8 @@ _REPORTS = (
     (CONNECTIVITY, ("date-time", "session", "direction", "description")),
     (AGENT, ("timestamp", "agent", "action", "smtpresponse")),
 )
+# What Exchange 2007 had, and 2010.
+_LEAST_AGENT, _LEAST_TRACKING, _MOST_WITHOUT_NETWORK_ID = 16, 21, 26
 _TIMES = ("date-time", "timestamp", "origin-timestamp-utc", "received", "date")
 _RENAMED = {"date-time-utc": "date-time"}
 _KINDS = {"Message Tracking Log": TRACKING, "SMTP Receive Protocol Log": RECEIVE, "SMTP Send Protocol Log": SEND}
@@ -142,6 +131,8 @@ def read(line: bytes, before: Layout) -> Layout | None:
     log = _log_of(fields)
     if log is None:
         return None
+    if log == EXTENDED and "internal-message-id" in fields:
+        log = TRACKING  # a server's own, without its marks
     delimiter = next((mark for mark in _DELIMITERS if mark in text), ",")
     return Layout(log, tuple(fields), before.version, delimiter)
 
@@ -184,16 +175,18 @@ def guess(fields: int) -> Layout | None:
     >>> [(n, layout.log) if (layout := guess(n)) else None for n in (5, 6, 9, 17, 21, 26, 30)]
     [None, (6, 'connectivity'), (9, 'smtp'), (17, 'agent'), (21, 'tracking'), (26, 'tracking'), (30, 'tracking')]
     """
-    if fields == len(_CONNECTIVITY):
-        return Layout(CONNECTIVITY, tuple(_CONNECTIVITY))
-    if fields == len(_PROTOCOL):
-        return Layout(PROTOCOL, tuple(_PROTOCOL))
-    if 16 <= fields <= len(_AGENT):
-        return Layout(AGENT, tuple(_AGENT[:fields]))
-    if 21 <= fields <= len(_TRACKING_2007):
-        return Layout(TRACKING, tuple(_TRACKING_2007[:fields]))
-    if fields <= len(_TRACKING_2013) and fields > len(_TRACKING_2007):
-        return Layout(TRACKING, tuple(_TRACKING_2013[:fields]))
+    connectivity, spoken, agent, tracking = map(_columns, ("connectivity", "protocol", "agent", "tracking"))
+    if fields == len(connectivity):
+        return Layout(CONNECTIVITY, connectivity)
+    if fields == len(spoken):
+        return Layout(PROTOCOL, spoken)
+    if _LEAST_AGENT <= fields <= len(agent):
+        return Layout(AGENT, agent[:fields])
+    if _LEAST_TRACKING <= fields <= _MOST_WITHOUT_NETWORK_ID:
+        return Layout(TRACKING, tracking[:fields])
+    if _MOST_WITHOUT_NETWORK_ID < fields <= len(tracking) + 1:
+        after = tracking.index("message-id") + 1
+        return Layout(TRACKING, (*tracking[:after], "network-message-id", *tracking[after:])[:fields])
     return None
 
 

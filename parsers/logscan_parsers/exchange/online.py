@@ -1,7 +1,7 @@
 """Exchange Online's reports: what became of each recipient, as the reader exported it.
 
     "Received","SenderAddress","RecipientAddress","Subject","Status","ToIP","FromIP","Size","MessageId","MessageTraceId"
-    "30/06/2025 23:08:52","a@b.example","c@d.example","Hi","Failed","","192.0.2.1","886058","<1@b.example>","51ce458c-..."
+    "30/06/2025 23:08:52","a@b.example","c@d.example","Hi","Failed","","192.0.2.1","886058","<1@b.example>","51ce-..."
 
 Message trace (above), its details (why a message failed), the summary report of a historical search, and its extended
 report, which has the columns of message tracking and is read as that. Rows stand in no order; columns in the reader's;

@@ -1,10 +1,10 @@
 """SMTP protocol logs: what we answered clients (RECV), and what other servers answered us (SEND).
 
     date-time,connector-id,session-id,sequence-number,local-endpoint,remote-endpoint,event,data,context
-    2020-11-27T09:34:39.159Z,EX\\Default Frontend EX,08D892B7A9441226,38,10.0.1.5:25,192.0.2.96:54368,<,RCPT TO:<a@b.example>,
-    2020-11-27T09:34:44.175Z,EX\\Default Frontend EX,08D892B7A9441226,41,10.0.1.5:25,192.0.2.96:54368,>,550 5.7.1 Unable to relay,
+    2020-11-27T09:34:39.159Z,EX\\Default Frontend,08D8A9441226,38,10.0.1.5:25,192.0.2.96:543,<,RCPT TO:<a@b.example>,
+    2020-11-27T09:34:44.175Z,EX\\Default Frontend,08D8A9441226,41,10.0.1.5:25,192.0.2.96:543,>,550 5.7.1 Unable to relay,
 
-`>` is sent by the server that logs, `<` is received by it; `+` and `-` are connects and disconnects, `*` is information.
+`>` is sent by the server that logs, `<` received by it; `+` and `-` are connects and disconnects, `*` is information.
 Sessions stand interleaved. In each, replies answer the commands in their order, also where these were pipelined
 (RFC 2920): the n-th reply answers the n-th command. Without a command are the greeting, the reply to a message's text
 (it answers what follows 354) and a good-bye in between. Replies of several lines are one row each in Exchange 2007 and
@@ -15,7 +15,7 @@ Proxied sessions inside the organisation tell a second time what the first serve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +27,16 @@ from logscan.clock import Clock
 from logscan.columns import words
 from logscan.spans import Bools, Bytes, Ints, Spans, table_of
 from logscan_parsers.exchange import layout as layouts
-from logscan_parsers.exchange.event import address_of, is_probe, joined, known_again, moments, null_path, timestamps, without_brackets
+from logscan_parsers.exchange.event import (
+    address_of,
+    is_probe,
+    joined,
+    known_again,
+    moments,
+    null_path,
+    timestamps,
+    without_brackets,
+)
 from logscan_parsers.exchange.records import Records, plain
 from logscan_parsers.exchange.tracking import INTERNAL
 
@@ -75,7 +84,7 @@ class Rows:
     context: tuple[Spans, Bools]
     mark: Bytes
     sequence: Ints
-    time: Ints
+    stamp: Spans
     line: Ints
     sent: Bools
     """Whether it is of a SEND log."""
@@ -83,8 +92,8 @@ class Rows:
     """Whether a reply of several lines has a row for each."""
 
     @classmethod
-    def of(cls, pieces: list[Records], offsets: Ints, clock: Clock) -> Rows:
-        """The rows of pieces of one stretch of lines; `offsets` are those of the lines."""
+    def of(cls, pieces: list[Records]) -> Rows:
+        """The rows of pieces of one stretch of lines."""
         pieces = sorted(pieces, key=lambda piece: int(piece.line[0]))
 
         def spans(name: str) -> Spans:
@@ -108,7 +117,7 @@ class Rows:
             column("context"),
             spans("event").byte(),
             spans("sequence-number").number()[0],
-            moments(spans("date-time"), offsets[line], clock),
+            spans("date-time"),
             line,
             each([piece.layout.log == layouts.SEND for piece in pieces]),
             each([0 < piece.layout.version < 15 for piece in pieces]),
@@ -132,7 +141,12 @@ class Rows:
             pairs["connector"],
             pairs["data"],
             pairs["context"],
-            *(column[rows] for column in (self.mark, self.sequence, self.time, self.line, self.sent, self.by_line)),
+            self.mark[rows],
+            self.sequence[rows],
+            self.stamp.take(rows),
+            self.line[rows],
+            self.sent[rows],
+            self.by_line[rows],
         )
 
     def _pairs(self) -> dict[str, tuple[Spans, Bools]]:
@@ -163,11 +177,14 @@ def _begins(codes: Ints, sequence: Ints) -> Bools:
     return begins
 
 
-def read(rows: Rows, order_of: Ints | None = None) -> tuple[pa.Table, Ints]:
-    """Events of sessions, and the row that each comes from. order_of: sorts the rows of a session first, if given."""
+def read(rows: Rows, offsets: Ints, clock: Clock, order_of: Ints | None = None) -> tuple[pa.Table, Ints]:
+    """Events of sessions, and the row that each comes from; `offsets` are those of the rows.
+
+    order_of: what the rows of a session are to be sorted by, where they do not stand in order.
+    """
     if not len(rows):
         return pa.table({}), np.zeros(0, np.int64)
-    return _Sessions(rows, order_of).events()
+    return _Sessions(rows, order_of).events(offsets, clock)
 
 
 class _Sessions:
@@ -209,20 +226,22 @@ class _Sessions:
 
     def of_verb(self, verb: Ints, *names: str) -> Bools:
         """Which of some verbs, by their place, are of these."""
-        return np.array([*(name in names for name in self.verbs), False])[verb]
+        return np.asarray(np.array([*(name in names for name in self.verbs), False])[verb])
 
     def begun(self) -> Bools:
         """Which sessions are here from their first row on."""
         return (self.rows.sequence[self.order[self.first]] == 0) | (self.mark[self.first] == ord("+"))
 
-    def events(self) -> tuple[pa.Table, Ints]:
+    def events(self, offsets: Ints, clock: Clock) -> tuple[pa.Table, Ints]:
         """All events, and the row of each."""
         talk = _Talk.of(self)
         found = _join([*_failures(self, talk), _accepted(self, talk), _broken_off(self, talk), *_unspoken(self, talk)])
         found = found.take(~self._hops()[self.session[found.at]])
-        table = _table(self, talk, found)
+        row = self.order[found.at]
+        time = moments(self.rows.stamp.take(row), offsets[row], clock)
+        table = _table(self, talk, found).append_column("time", timestamps(time))
         real = ~(is_probe(table["sender"].combine_chunks()) | is_probe(table["recipient"].combine_chunks()))
-        return table.filter(pa.array(real)), self.order[found.at[real]]
+        return table.filter(pa.array(real)), row[real]
 
     def texts(self, pair: tuple[Spans, Bools], at: Ints) -> pa.StringArray:
         """A column of some rows as strings."""
@@ -230,7 +249,7 @@ class _Sessions:
         return plain(pair[0].take(rows), pair[1][rows]).take(pa.array(place))
 
     def final_replies(self) -> tuple[Ints, Ints, Ints]:
-        """The rows that end a reply; the rows of all lines of replies; of each reply, the first of its lines among these."""
+        """The rows that end replies; the rows of all their lines; of each reply, the first of its lines among these."""
         lines = np.flatnonzero(self.coded)
         if not len(lines):
             return lines, lines, lines
@@ -253,7 +272,9 @@ class _Sessions:
         verbs = np.array([*(name in _PROXYING for name in self.verbs), False])[self.verb]
         names = np.logical_or.reduce([rows.connector[0].startswith(name) for name in INTERNAL])
         sent, received = rows.remote, rows.local
-        ports = np.logical_or.reduce([np.where(rows.sent, sent.endswith(p), received.endswith(p)) for p in _PROXY_PORTS])
+        ports = np.logical_or.reduce(
+            [np.where(rows.sent, sent.endswith(p), received.endswith(p)) for p in _PROXY_PORTS]
+        )
         trusted = np.flatnonzero(np.array([*(name == "X-EXPS" for name in self.verbs), False])[self.verb])
         inside = verbs | (names | ports)[self.order]
         if len(trusted):
@@ -315,7 +336,7 @@ class _Talk:
         before = np.concatenate(([0], least[:-1]))[: len(at)]
         before[start] = 0
         answers = ~asks & (waiting >= before)
-        first_command = (np.cumsum(asks) - asks)[start]
+        first_command: Ints = (np.cumsum(asks) - asks)[start]
         number = first_command[which] + _within(answers.astype(np.int64), start, which) - 1 - lost[which]
         asked = np.where(answers & (number >= first_command[which]), number, -1)[~asks]
 
@@ -411,66 +432,59 @@ def _stages(rows: _Sessions, verb: Ints) -> Ints:
 
 def _failures(rows: _Sessions, talk: _Talk) -> list[_Found]:
     """Refusals, for each recipient that they are for."""
-    code = rows.code[talk.reply]
-    number = np.flatnonzero(code >= 400)
-    asked, code = talk.asked[number], code[number]
-    at, sent = talk.reply[number], rows.sent[talk.reply[number]]
-    if not len(talk.command):
-        verb, transaction = np.full(len(number), -1), np.full(len(number), -1)
-        is_recipient = recipients_ok = np.zeros(0, bool)
-        follows = fallback = np.zeros(len(number), bool)
-    else:
-        verb = np.where(asked >= 0, talk.verb[asked], -1)
-        transaction = np.where(asked >= 0, talk.transaction[asked], -1)
-        is_recipient = rows.of_verb(talk.verb, "RCPT")
-        recipients_ok = is_recipient & (talk.code >= 200) & (talk.code < 300)
-        follows = _follows(rows, talk, verb, transaction, code, recipients_ok, is_recipient)
-        after = np.minimum(asked + 1, len(talk.command) - 1)
-        fallback = rows.of_verb(verb, "EHLO") & rows.of_verb(talk.verb[after], "HELO")
-        fallback &= rows.session[talk.command[after]] == rows.session[at]
-    keep = ~follows & ~fallback & ~rows.of_verb(verb, "QUIT", "NOOP", "RSET")
-    number, asked, code, at, sent, verb, transaction = (
-        column[keep] for column in (number, asked, code, at, sent, verb, transaction)
-    )
+    number = np.flatnonzero(rows.code[talk.reply] >= 400)
+    verb = _at(talk.verb, talk.asked[number])
+    number = number[~_follows(rows, talk, number) & ~rows.of_verb(verb, "QUIT", "NOOP", "RSET")]
+    number = number[~_tried_anew(rows, talk, number)]
+    asked, at = talk.asked[number], talk.reply[number]
+    verb, sent = _at(talk.verb, asked), rows.sent[at]
+    transaction = _at(talk.transaction, asked)
     stage = _stages(rows, verb)
-    stage = np.where(talk.opening[number], _CONNECT, stage)
+    stage[talk.opening[number]] = _CONNECT
     # A client's further words in AUTH are not always logged.
-    previous = np.maximum(number - 1, 0)
-    challenged = (asked < 0) & (number > 0) & (rows.code[talk.reply[previous]] == 334)
-    stage = np.where(challenged & (rows.session[talk.reply[previous]] == rows.session[at]), _AUTH, stage)
-    action = np.where(
-        ~sent, _REJECTED, np.where((code < 500) | np.isin(stage, _OF_SESSION), _DEFERRED, _BOUNCED)
-    )
-    mail = np.where(transaction >= 0, np.append(talk.mail, -1)[transaction], -1)
-    own = rows.of_verb(verb, "RCPT")
+    previous = talk.reply[np.maximum(number - 1, 0)]
+    stage[(asked < 0) & (rows.code[previous] == 334) & (rows.session[previous] == rows.session[at])] = _AUTH
+    again = (rows.code[at] < 500) | np.isin(stage, _OF_SESSION)
+    action = np.where(~sent, _REJECTED, np.where(again, _DEFERRED, _BOUNCED))
+    own = np.where(rows.of_verb(verb, "RCPT"), asked, -1)
+    refused = _Found(at, number, own, stage, action, _at(talk.mail, transaction))
+    named = rows.of_verb(talk.verb, "RCPT")
+    taken = named & (talk.code >= 200) & (talk.code < 300)
     for_all = sent & rows.of_verb(verb, "MAIL")
     for_taken = rows.of_verb(verb, "DATA", "BDAT", _TEXT)
-    found = []
-    for some, wanted in ((for_all, is_recipient), (for_taken, recipients_ok)):
+    found = [refused.take(~for_all & ~for_taken)]
+    for some, wanted in ((for_all, named), (for_taken, taken)):
         place, recipient = _each(transaction[some], talk.transaction, wanted)
-        columns = (c[some][place] for c in (at, number))
-        found.append(_Found(*columns, recipient, *(c[some][place] for c in (stage, action, mail))))
-    alone = ~for_all & ~for_taken
-    lone = np.where(own, asked, -1)
-    found.append(_Found(*(column[alone] for column in (at, number, lone, stage, action, mail))))
+        found.append(replace(refused.take(some).take(place), recipient=recipient))
     return found
 
 
-def _follows(
-    rows: _Sessions, talk: _Talk, verb: Ints, transaction: Ints, code: Ints, taken: Bools, is_recipient: Bools
-) -> Bools:
+def _at(column: Ints, places: Ints) -> Ints:
+    """A column at some places; -1 at place -1."""
+    return np.append(column, -1)[places]
+
+
+def _tried_anew(rows: _Sessions, talk: _Talk, number: Ints) -> Bools:
+    """Which refusals are of an EHLO that a HELO followed."""
+    asked = talk.asked[number]
+    after = np.where((asked >= 0) & (asked + 1 < len(talk.command)), asked + 1, -1)
+    same = _at(rows.session[talk.command], after) == rows.session[talk.reply[number]]
+    return rows.of_verb(_at(talk.verb, asked), "EHLO") & rows.of_verb(_at(talk.verb, after), "HELO") & same
+
+
+def _follows(rows: _Sessions, talk: _Talk, number: Ints) -> Bools:
     """Which refusals only say that an earlier one stands: `503 need MAIL` after a sender was refused."""
     count = len(talk.mail)
-    refused = np.zeros(count, bool)
-    with_mail = np.flatnonzero(talk.mail >= 0)
-    refused[with_mail] = talk.code[talk.mail[with_mail]] >= 400
-    none_left = (np.bincount(talk.transaction[taken], minlength=count) == 0) & (
-        np.bincount(talk.transaction[is_recipient & (talk.code >= 400)], minlength=count) > 0
-    )
-    known = transaction >= 0
+    refused = _at(talk.code, talk.mail) >= 400
+    named = rows.of_verb(talk.verb, "RCPT")
+    taken = np.bincount(talk.transaction[named & (talk.code >= 200) & (talk.code < 300)], minlength=count)
+    denied = np.bincount(talk.transaction[named & (talk.code >= 400)], minlength=count)
+    asked = talk.asked[number]
+    verb, transaction, code = _at(talk.verb, asked), _at(talk.transaction, asked), rows.code[talk.reply[number]]
     of_text = rows.of_verb(verb, "DATA", "BDAT", _TEXT)
-    after_sender = known & refused[transaction] & (of_text | rows.of_verb(verb, "RCPT")) & (code == 503)
-    return after_sender | (known & none_left[transaction] & of_text & np.isin(code, (503, 554)))
+    after_sender = np.append(refused, False)[transaction] & (of_text | rows.of_verb(verb, "RCPT")) & (code == 503)
+    none_left = np.append((taken == 0) & (denied > 0), False)[transaction]
+    return np.asarray(after_sender | (none_left & of_text & np.isin(code, (503, 554))))
 
 
 def _accepted(rows: _Sessions, talk: _Talk) -> _Found:
@@ -557,7 +571,6 @@ def _table(rows: _Sessions, talk: _Talk, found: _Found) -> pa.Table:
     known = known_again(sender, path, outcome, whole, pc.coalesce(names, remote))
     return pa.table(
         {
-            "time": timestamps(source.time[rows.order[at]]),
             "host": pc.if_else(inbound, _server(connector), nothing).dictionary_encode(),
             "log": log,
             "process": joined(log.cast(pa.string()), connector),
@@ -635,7 +648,9 @@ def _greeters(rows: _Sessions, talk: _Talk, at: Ints) -> pa.StringArray:
     of_session = np.full(rows.sessions, -1, np.int64)
     of_session[rows.session[said]] = np.arange(len(said))
     place = of_session[rows.session[at]]
-    names = pc.struct_field(pc.extract_regex(rows.texts(rows.rows.data, said), r"^220[ -](?P<name>[^\s,]+\.[^\s,]+)"), "name")
+    names = pc.struct_field(
+        pc.extract_regex(rows.texts(rows.rows.data, said), r"^220[ -](?P<name>[^\s,]+\.[^\s,]+)"), "name"
+    )
     return names.take(pa.array(place, mask=place < 0))
 
 

@@ -100,7 +100,9 @@ class Cut:
     layout: Layout
 
 
-def cut(lines: Spans, before: Layout, *, begun: bool = True, ended: bool = True, head: bytes = b"", source: str = "") -> Cut:
+def cut(
+    lines: Spans, before: Layout, *, begun: bool = True, ended: bool = True, head: bytes = b"", source: str = ""
+) -> Cut:
     """Cuts lines that start in the layout `before`; `head` and `source` are the source's first lines and its name.
 
     begun, ended: whether the lines before the first and after the last are none, so that nothing can reach across.
@@ -193,7 +195,9 @@ class _Piece:
             return lines.length > 0
         if self.layout.log in (layouts.TRACE, layouts.DETAIL, layouts.SUMMARY):
             heads = Spans(lines.buffer, lines.start, np.minimum(lines.end, lines.start + 12))
-            return np.asarray(pc.match_substring_regex(heads.to_arrow().view(pa.binary()), _DATED).to_numpy(False), bool)
+            return np.asarray(
+                pc.match_substring_regex(heads.to_arrow().view(pa.binary()), _DATED).to_numpy(False), bool
+            )
         start = lines.start + (lines.byte() == _QUOTE)
         shape = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":"}
         good: Bools = lines.length > 18
@@ -209,7 +213,7 @@ class _Piece:
         odd = np.flatnonzero(self.odd)
         calm = np.cumsum(self.begins & ~self.odd)
         last = np.concatenate(([-1], odd))[np.searchsorted(odd, np.arange(len(self.lines)), "right")]
-        streak = calm - np.where(last >= 0, calm[last], 0)
+        streak: Ints = calm - np.where(last >= 0, calm[last], 0)
         sure = np.flatnonzero(streak > QUIET)
         start, end = 0, len(self.lines)
         if not begun:
@@ -254,7 +258,8 @@ class _Piece:
     def _fields(self, raw: bytes) -> tuple[list[int], bool]:
         """Where the fields end, and whether all keep to the grammar."""
         pattern = _FIELD[self._mark]
-        ends, strict, at = [], True, 0
+        ends: list[int] = []
+        strict, at = True, 0
         while len(ends) < MOST_FIELDS and (found := pattern.match(raw, at)):
             ends.append(found.end())
             strict &= raw[at : at + 1] == b'"' or b'"' not in found[0]
@@ -284,7 +289,7 @@ class _Piece:
         wanted = len(self.layout.fields)
         quoted = self.quotes[self.high[last]] > self.quotes[self.low[first]]
         fits = count == wanted - 1 if wanted else np.isin(count, _GUESSED)
-        more = []
+        more: list[int] = []
         # A quote that is none shifts what counts as inside of it.
         for row in np.flatnonzero(~fits & quoted).tolist():
             ends, _ = self._fields(self._raw(first[row], last[row]))
@@ -338,15 +343,16 @@ def _borne_out(records: Records) -> Bools:
             word = records.spans(name)
             good &= (word.length > 0) & (word.byte() >= ord("A")) & (word.byte() <= ord("Z"))
         # What follows the message-id is a GUID since 2013, and the recipient before.
-        number = records.spans("network-message-id" if "network-message-id" in records.layout.fields else "recipient-address")
+        has_number = "network-message-id" in records.layout.fields
+        number = records.spans("network-message-id" if has_number else "recipient-address")
         guid = number.length == len("00000000-0000-0000-0000-000000000000")
         for at in (8, 13, 18, 23):
             guid &= number.byte(at) == ord("-")
-        return good & ((guid | (number.length <= 0)) if "network-message-id" in records.layout.fields else ~guid)
+        return np.asarray(good & ((guid | (number.length <= 0)) if has_number else ~guid))
     if log == layouts.CONNECTIVITY:
         return np.isin(records.spans("direction").byte(), list(b"+->"))
     if log == layouts.AGENT:
         event = records.spans("event")
         return event.startswith(b"On")
     mark = records.spans("event")
-    return (mark.length == 1) & np.isin(mark.byte(), list(b"+-*<>"))
+    return np.asarray((mark.length == 1) & np.isin(mark.byte(), list(b"+-*<>")))

@@ -65,9 +65,7 @@ def _whole(parts: list[str]) -> list[str]:
     return [*made, held] if held else made
 
 
-def by_recipient(
-    recipients: pa.StringArray, statuses: pa.StringArray
-) -> tuple[Ints, pa.StringArray, pa.StringArray]:
+def by_recipient(recipients: pa.StringArray, statuses: pa.StringArray) -> tuple[Ints, pa.StringArray, pa.StringArray]:
     """A row for each recipient: which of the given rows it comes from, the recipient, its status.
 
     >>> [c.tolist() if isinstance(c, np.ndarray) else c.to_pylist()

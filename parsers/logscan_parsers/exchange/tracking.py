@@ -158,7 +158,7 @@ class _Rows:
         spoken = pa.array(np.array([name == "SMTP" for name in sources] or [False])[codes])
         time = moments(records.spans("date-time"), self.offsets, self.clock)
         # message-info starts with the time of origin, where it is logged (DELIVER, SEND).
-        since = moments(records.spans("message-info").until(b";"))
+        since = moments(records.spans("message-info"))
         delay = (time - since) / 1e6
         size, sized = records.spans("total-bytes").number()
         # The other side stands in server-..., and the server that logs then in client-...
