@@ -441,9 +441,9 @@ def _failures(rows: _Sessions, talk: _Talk) -> list[_Found]:
     transaction = _at(talk.transaction, asked)
     stage = _stages(rows, verb)
     stage[talk.opening[number]] = _CONNECT
-    # A client's further words in AUTH are not always logged.
+    # A client's further words in AUTH are no command, and are not always logged.
     previous = talk.reply[np.maximum(number - 1, 0)]
-    stage[(asked < 0) & (rows.code[previous] == 334) & (rows.session[previous] == rows.session[at])] = _AUTH
+    stage[(number > 0) & (rows.code[previous] == 334) & (rows.session[previous] == rows.session[at])] = _AUTH
     again = (rows.code[at] < 500) | np.isin(stage, _OF_SESSION)
     action = np.where(~sent, _REJECTED, np.where(again, _DEFERRED, _BOUNCED))
     own = np.where(rows.of_verb(verb, "RCPT"), asked, -1)
@@ -469,7 +469,8 @@ def _tried_anew(rows: _Sessions, talk: _Talk, number: Ints) -> Bools:
     asked = talk.asked[number]
     after = np.where((asked >= 0) & (asked + 1 < len(talk.command)), asked + 1, -1)
     same = _at(rows.session[talk.command], after) == rows.session[talk.reply[number]]
-    return rows.of_verb(_at(talk.verb, asked), "EHLO") & rows.of_verb(_at(talk.verb, after), "HELO") & same
+    ehlo, helo = rows.of_verb(_at(talk.verb, asked), "EHLO"), rows.of_verb(_at(talk.verb, after), "HELO")
+    return np.asarray(ehlo & helo & same)
 
 
 def _follows(rows: _Sessions, talk: _Talk, number: Ints) -> Bools:

@@ -69,8 +69,10 @@ class Records:
             return Spans(rows.buffer, rows.start, rows.start - 1), np.zeros(len(rows), bool)
         start = rows.start if column == 0 else self.delimiters[self.first + column - 1] + 1
         end = rows.end if column == len(self.layout.fields) - 1 else self.delimiters[self.first + column]
-        quoted = (end - start >= 2) & (rows.buffer.bytes[start] == _QUOTE) & (rows.buffer.bytes[end - 1] == _QUOTE)
-        return Spans(rows.buffer, start + quoted, end - quoted), quoted
+        opens = (end > start) & (rows.buffer.bytes[start] == _QUOTE)
+        quoted = opens & (end - start >= 2) & (rows.buffer.bytes[end - 1] == _QUOTE)
+        # A quote that is never closed is none.
+        return Spans(rows.buffer, start + opens, end - quoted), quoted
 
 
 def plain(spans: Spans, quoted: Bools) -> pa.StringArray:
