@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from dataclasses import replace
 from typing import Any
@@ -96,7 +97,7 @@ def read(*logs: str | bytes, pieces: list[list[int]] | None = None) -> tuple[lis
         preamble = data[: 64 << 10]
         lines = re.findall(rb"[^\n]*\n|[^\n]+$", data)
         borders = sorted({0, len(lines), *(pieces[rank] if pieces else [])})
-        for start, end in zip(borders, borders[1:], strict=False):
+        for start, end in itertools.pairwise(borders):
             offset = sum(map(len, lines[:start]))
             block = Block.of(b"".join(lines[start:end]), offset, f"{rank}.LOG")
             parsed = parser.parse(replace(block, preamble=preamble))
@@ -264,6 +265,7 @@ HOSTILE = {
     "a forged row": "550 5.7.1 no\n" + FORGED,
     "forged rows and more": "550 5.7.1 no\n" + FORGED + "\n" + FORGED + "\nend",
     "a header": "550 5.7.1 no\n#Fields: a,b\nend",
+    "a header that could be": "550 5.7.1 no\n#Fields: date-time,source,event-id,recipient-address\nend",
     "line ends alone": "550 5.7.1 no\r\n\r\n\nend",
     "NUL and escapes": "550 5.7.1 \0\x1b[2Jno\u2028\u0085",
 }
@@ -271,8 +273,6 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_replies_stay_in_their_field(text: str) -> None:
-    if "#Fields" in text:
-        pytest.skip("a line that says #Fields is a header wherever it stands")
     log = HEAD + track("RECEIVE") + track("FAIL", LED.format(text)) + track("FAIL", "551 5.7.1 after")
     found, tally = read(log)
     assert seen(found, "code", "recipient") == [(550, "b@to.example"), (551, "b@to.example")]
@@ -311,96 +311,106 @@ def test_nul_bytes_before_a_row() -> None:
     assert (len(found), tally.unread) == (1, 0)
 
 
+# Rows of a session, as `talk` takes them, with a bar between.
 SESSIONS = {
     "refused recipient, the other taken": (
         "RECV",
-        ["+", "> 220 ready", "< EHLO c", "> 250 hello", "< MAIL FROM:<a@x.example> SIZE=9", "> 250 2.1.0 ok"]
-        + ["< RCPT TO:<b@y.example>", "> 550 5.1.1 no", "< RCPT TO:<c@y.example>", "> 250 2.1.5 ok", "< DATA"]
-        + ["> 354 go", "> 250 2.6.0 <1@x> [InternalId=77, Hostname=EX] Queued", "< QUIT", "> 221 bye", "- Local"],
+        "+ | > 220 ready | < EHLO c | > 250 hello | < MAIL FROM:<a@x.example> SIZE=9 | > 250 2.1.0 ok | < "
+        "RCPT TO:<b@y.example> | > 550 5.1.1 no | < RCPT TO:<c@y.example> | > 250 2.1.5 ok | < DATA | > 354 "
+        "go | > 250 2.6.0 <1@x> [InternalId=77, Hostname=EX] Queued | < QUIT | > 221 bye | - Local",
         [("rejected", "rcpt", 550, "b@y.example"), ("accepted", "end-of-data", 250, "c@y.example")],
     ),
     "pipelined": (
         "SEND",
-        ["* ", "+", "< 220 mx.y.example ready", "> EHLO e", "< 250 hello", "> MAIL FROM:<a@x.example>"]
-        + ["> RCPT TO:<b@y.example>", "> RCPT TO:<c@y.example>", "< 250 ok", "< 451 4.7.1 later", "< 250 ok"]
-        + ["> DATA", "< 354 go", "< 250 2.0.0 queued", "> QUIT", "- Remote"],
+        "*  | + | < 220 mx.y.example ready | > EHLO e | < 250 hello | > MAIL FROM:<a@x.example> | > RCPT "
+        "TO:<b@y.example> | > RCPT TO:<c@y.example> | < 250 ok | < 451 4.7.1 later | < 250 ok | > DATA | < "
+        "354 go | < 250 2.0.0 queued | > QUIT | - Remote",
         [("deferred", "rcpt", 451, "b@y.example"), ("delivered", "end-of-data", 250, "c@y.example")],
     ),
     "a row for each line": (
         "RECV",
-        ["+", "> 220 x", "< EHLO c", "> 250-hello", "> 250-SIZE", "> 250 CHUNKING", "< MAIL FROM:<a@x.example>"]
-        + ["> 550-5.7.1 we do not", "> 550 5.7.1 like you", "- Remote"],
+        "+ | > 220 x | < EHLO c | > 250-hello | > 250-SIZE | > 250 CHUNKING | < MAIL FROM:<a@x.example> | > "
+        "550-5.7.1 we do not | > 550 5.7.1 like you | - Remote",
         [("rejected", "mail", 550, None)],
     ),
     "a row for a reply of several lines": (
         "SEND",
-        ["+", "< 220 x", "> EHLO e", "< 250 x", "> MAIL FROM:<>", "> RCPT TO:<b@y.example>", "> RCPT TO:<c@y.example>"]
-        + ["< 250 ok", "< 550-5.1.1 no 550 5.1.1 one", "< 550-5.1.1 nor 550 5.1.1 this", "> QUIT", "- Local"],
+        "+ | < 220 x | > EHLO e | < 250 x | > MAIL FROM:<> | > RCPT TO:<b@y.example> | > RCPT "
+        "TO:<c@y.example> | < 250 ok | < 550-5.1.1 no 550 5.1.1 one | < 550-5.1.1 nor 550 5.1.1 this | > QUIT"
+        " | - Local",
         [("bounced", "rcpt", 550, "b@y.example"), ("bounced", "rcpt", 550, "c@y.example")],
     ),
     "what follows a refusal": (
         "RECV",
-        ["+", "> 220 x", "< HELO c", "> 250 x", "< MAIL FROM:<a@x.example>", "< RCPT TO:<b@y.example>", "< DATA"]
-        + ["> 554 5.7.1 no", "> 503 5.5.2 need mail", "> 503 5.5.2 need rcpt", "- Remote"],
+        "+ | > 220 x | < HELO c | > 250 x | < MAIL FROM:<a@x.example> | < RCPT TO:<b@y.example> | < DATA | > "
+        "554 5.7.1 no | > 503 5.5.2 need mail | > 503 5.5.2 need rcpt | - Remote",
         [("rejected", "mail", 554, None)],
     ),
     "a refused sender is for each recipient": (
         "SEND",
-        ["+", "< 220 x", "> EHLO e", "< 250 x", "> MAIL FROM:<a@x.example>", "> RCPT TO:<b@y.example>"]
-        + ["> RCPT TO:<c@y.example>", "< 550 5.7.1 no", "< 503 need mail", "< 503 need mail", "> QUIT", "- Local"],
+        "+ | < 220 x | > EHLO e | < 250 x | > MAIL FROM:<a@x.example> | > RCPT TO:<b@y.example> | > RCPT "
+        "TO:<c@y.example> | < 550 5.7.1 no | < 503 need mail | < 503 need mail | > QUIT | - Local",
         [("bounced", "mail", 550, "b@y.example"), ("bounced", "mail", 550, "c@y.example")],
     ),
     "refused login": (
         "RECV",
-        ["+", "> 220 x", "< EHLO c", "> 250 x", "< AUTH LOGIN", "> 334 VXNlcm5hbWU6", "< eA==", "> 334 UGFzc3dvcmQ6"]
-        + ["< eA==", "> 535 5.7.3 Authentication unsuccessful", "- Remote"],
+        "+ | > 220 x | < EHLO c | > 250 x | < AUTH LOGIN | > 334 VXNlcm5hbWU6 | < eA== | > 334 UGFzc3dvcmQ6 |"
+        " < eA== | > 535 5.7.3 Authentication unsuccessful | - Remote",
         [("rejected", "auth", 535, None)],
     ),
     "its words not logged": (
         "RECV",
-        ["+", "> 220 x", "< EHLO c", "> 250 x", "< AUTH LOGIN", "> 334 VXNlcm5hbWU6", "> 535 5.7.3 no", "- Remote"],
+        "+ | > 220 x | < EHLO c | > 250 x | < AUTH LOGIN | > 334 VXNlcm5hbWU6 | > 535 5.7.3 no | - Remote",
         [("rejected", "auth", 535, None)],
     ),
     "refused at once": (
         "RECV",
-        ["+", "> 421 4.3.2 too many connections", "- Local"],
+        "+ | > 421 4.3.2 too many connections | - Local",
         [("rejected", "connect", 421, None)],
     ),
-    "refused greeting": ("SEND", ["+", "< 554 no service", "> QUIT", "- Local"], [("deferred", "connect", 554, None)]),
-    "no SMTP": ("SEND", ["+", "< HTTP/1.1 400 Bad Request", "- Local"], [("deferred", "connect", None, None)]),
+    "refused greeting": (
+        "SEND",
+        "+ | < 554 no service | > QUIT | - Local",
+        [("deferred", "connect", 554, None)],
+    ),
+    "no SMTP": (
+        "SEND",
+        "+ | < HTTP/1.1 400 Bad Request | - Local",
+        [("deferred", "connect", None, None)],
+    ),
     "no connection": (
         "SEND",
-        ["* attempting to connect", "* Failed to connect. Winsock error code: 10061, Win32 error code: 10061"],
+        "* attempting to connect | * Failed to connect. Winsock error code: 10061, Win32 error code: 10061",
         [("deferred", "connect", None, None)],
     ),
     "lost": (
         "SEND",
-        ["+", "< 220 x", "> EHLO e", "< 250 x", "> MAIL FROM:<a@x.example>", "< 250 x", "> RCPT TO:<b@y.example>"]
-        + ["< 250 x", "> DATA", "- Remote(ConnectionReset)"],
+        "+ | < 220 x | > EHLO e | < 250 x | > MAIL FROM:<a@x.example> | < 250 x | > RCPT TO:<b@y.example> | <"
+        " 250 x | > DATA | - Remote(ConnectionReset)",
         [("deferred", "data", None, "b@y.example")],
     ),
     "in chunks": (
         "SEND",
-        ["+", "< 220 x", "> EHLO e", "< 250 x", "> MAIL FROM:<>", "< 250 x", "> RCPT TO:<b@y.example>", "< 250 x"]
-        + ["> BDAT 10", "< 250 x", "> BDAT 5 LAST", "< 250 2.6.0 all", "> QUIT", "< 221 x", "- Remote"],
+        "+ | < 220 x | > EHLO e | < 250 x | > MAIL FROM:<> | < 250 x | > RCPT TO:<b@y.example> | < 250 x | > "
+        "BDAT 10 | < 250 x | > BDAT 5 LAST | < 250 2.6.0 all | > QUIT | < 221 x | - Remote",
         [("delivered", "end-of-data", 250, "b@y.example")],
     ),
     "HELO where EHLO was refused": (
         "SEND",
-        ["+", "< 220 x", "> EHLO e", "< 502 what?", "> HELO e", "< 250 x", "> QUIT", "< 221 x", "- Local"],
+        "+ | < 220 x | > EHLO e | < 502 what? | > HELO e | < 250 x | > QUIT | < 221 x | - Local",
         [],
     ),
     "proxied": (
         "RECV",
-        ["+", "> 220 x", "< XPROXYFROM SID=1", "> 250 x", "< MAIL FROM:<a@b>", "> 550 no", "- Local"],
+        "+ | > 220 x | < XPROXYFROM SID=1 | > 250 x | < MAIL FROM:<a@b> | > 550 no | - Local",
         [],
     ),
 }
 
 
 @pytest.mark.parametrize(("kind", "said", "wanted"), SESSIONS.values(), ids=SESSIONS)
-def test_sessions(kind: str, said: list[str], wanted: list[tuple[Any, ...]]) -> None:
-    found, tally = read(of(kind) + talk(kind, *said))
+def test_sessions(kind: str, said: str, wanted: list[tuple[Any, ...]]) -> None:
+    found, tally = read(of(kind) + talk(kind, *said.split(" | ")))
     assert seen(found, "action", "stage", "code", "recipient") == wanted
     assert tally.unread == 0
 
@@ -580,7 +590,7 @@ def test_sessions_are_the_same_wherever_the_logs_are_cut(data: st.DataObject) ->
     chosen = data.draw(st.lists(st.sampled_from(sorted(SESSIONS)), min_size=1, max_size=6))
     kind = data.draw(st.sampled_from(("RECV", "SEND")))
     sessions = [
-        talk(kind, *SESSIONS[name][1], session=f"S{number}").splitlines(True)
+        talk(kind, *SESSIONS[name][1].split(" | "), session=f"S{number}").splitlines(True)
         for number, name in enumerate(chosen)
         if SESSIONS[name][0] == kind
     ]

@@ -63,9 +63,11 @@ _DELIMITERS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns in force. `log` is empty where it is not known; `version` is the major one, 0 where unknown.
+    """The columns in force.
 
-    `day_first` says how the dates of an online report are to be read, which are as its reader's locale has them.
+    log, fields: which log it is, and its columns; empty where no header said so. version: the major one, or 0.
+    day_first:   how the dates of an online report are to be read, which are as its reader's locale has them.
+    kind:        what the log should be by `#Log-type:`, its name or its rows.
     """
 
     log: str = ""
@@ -73,6 +75,7 @@ class Layout:
     version: int = 0
     delimiter: str = ","
     day_first: bool = False
+    kind: str = ""
 
     def column(self, name: str) -> int:
         """The place of a column, -1 where there is none."""
@@ -86,21 +89,23 @@ class Layout:
     @property
     def lines_are_records(self) -> bool:
         """Whether no record has line ends inside: sessions are logged a line at a time."""
-        return self.log in (SEND, RECEIVE, PROTOCOL, CONNECTIVITY)
+        return (self.log or self.kind) in (SEND, RECEIVE, PROTOCOL, CONNECTIVITY)
 
     def to_text(self) -> str:
         """All of it as text, for `of_text`.
 
-        >>> Layout.of_text(Layout("agent", ("a", "b"), 15).to_text())
-        Layout(log='agent', fields=('a', 'b'), version=15, delimiter=',', day_first=False)
+        >>> layout = Layout("agent", ("a", "b"), 15)
+        >>> Layout.of_text(layout.to_text()) == layout
+        True
         """
-        return "\n".join((self.log, ",".join(self.fields), str(self.version), self.delimiter, str(int(self.day_first))))
+        rest = (str(self.version), self.delimiter, str(int(self.day_first)), self.kind)
+        return "\n".join((self.log, ",".join(self.fields), *rest))
 
     @classmethod
     def of_text(cls, text: str) -> Layout:
         """What `to_text` gave."""
-        log, fields, version, delimiter, day_first = text.split("\n")
-        return cls(log, tuple(fields.split(",")) if fields else (), int(version), delimiter, day_first == "1")
+        log, fields, version, delimiter, day_first, kind = text.split("\n")
+        return cls(log, tuple(fields.split(",")) if fields else (), int(version), delimiter, day_first == "1", kind)
 
 
 def is_header(line: bytes) -> bool:
@@ -134,26 +139,24 @@ def read(line: bytes, before: Layout) -> Layout | None:
     if log == EXTENDED and "internal-message-id" in fields:
         log = TRACKING  # a server's own, without its marks
     delimiter = next((mark for mark in _DELIMITERS if mark in text), ",")
-    return Layout(log, tuple(fields), before.version, delimiter)
+    return Layout(log, tuple(fields), before.version, delimiter, kind=before.kind)
 
 
 def _marked(name: str, value: str, before: Layout) -> Layout:
     if name == "log-type":
-        return replace(before, log=_KINDS.get(value, ""))
+        return replace(before, kind=_KINDS.get(value, before.kind))
     if name == "version":
         major = re.match(r"\d{1,3}", value)
         return replace(before, version=int(major[0]) if major else 0)
-    if name == "software":
-        return Layout()
-    if name != "fields":
-        return before
     fields = _names(value)
-    log = _log_of(fields)
+    log = _log_of(fields) if name == "fields" else None
+    if log is None:
+        return before  # of another program, or someone's words
     if log == EXTENDED:
         log = TRACKING
-    if log == PROTOCOL and before.log in (SEND, RECEIVE):
-        log = before.log
-    return Layout(log or before.log, tuple(fields), before.version)
+    if log == PROTOCOL and before.kind in (SEND, RECEIVE):
+        log = before.kind
+    return Layout(log, tuple(fields), before.version, kind=before.kind)
 
 
 def _names(text: str) -> list[str]:
@@ -199,7 +202,7 @@ _DATE = re.compile(r'^"?(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{4}')
 def begin(head: bytes, source: str) -> Layout:
     """The layout in which a source starts: what its first lines say, else its name; of rows without a header, the log.
 
-    >>> begin(b'2024-01-01T00:00:00.000Z,EX\\\\In,08D,1,,192.0.2.1:2,>,"220 ready, now",\\n', "forwarded.log").log
+    >>> begin(b'2024-01-01T00:00:00.000Z,EX\\\\In,08D,1,,192.0.2.1:2,>,"220 ready, now",\\n', "forwarded.log").kind
     'smtp-receive'
     """
     layout = Layout()
@@ -209,7 +212,8 @@ def begin(head: bytes, source: str) -> Layout:
         if layout.fields:
             break
     if layout.log in ("", PROTOCOL):
-        layout = replace(layout, log=_by_rows(head, source) or layout.log)
+        kind = layout.kind or _by_rows(head, source)
+        layout = replace(layout, kind=kind, log=kind if layout.log and kind in (SEND, RECEIVE) else layout.log)
     if layout.log == TRACE or (layout.log and layout.time >= 0 and layout.fields[layout.time] in ("date", "received")):
         layout = replace(layout, day_first=_day_first(lines, layout))
     return layout
@@ -218,8 +222,8 @@ def begin(head: bytes, source: str) -> Layout:
 def settled(layout: Layout, before: Layout, head: bytes, source: str) -> Layout:
     """A layout met in mid-file, with what only the first lines and the name of the source say."""
     if layout.log == PROTOCOL:
-        known = before.log if before.log in (SEND, RECEIVE) else _by_rows(head, source)
-        return replace(layout, log=known or PROTOCOL)
+        kind = before.kind if before.kind in (SEND, RECEIVE) else _by_rows(head, source)
+        return replace(layout, kind=kind, log=kind if kind in (SEND, RECEIVE) else PROTOCOL)
     return replace(layout, day_first=before.day_first)
 
 

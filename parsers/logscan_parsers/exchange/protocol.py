@@ -1,8 +1,8 @@
 """SMTP protocol logs: what we answered clients (RECV), and what other servers answered us (SEND).
 
     date-time,connector-id,session-id,sequence-number,local-endpoint,remote-endpoint,event,data,context
-    2020-11-27T09:34:39.159Z,EX\\Default Frontend,08D8A9441226,38,10.0.1.5:25,192.0.2.96:543,<,RCPT TO:<a@b.example>,
-    2020-11-27T09:34:44.175Z,EX\\Default Frontend,08D8A9441226,41,10.0.1.5:25,192.0.2.96:543,>,550 5.7.1 Unable to relay,
+    2020-11-27T09:34:39.159Z,EX\\Default Frontend,08D8A944,38,10.0.1.5:25,192.0.2.96:543,<,RCPT TO:<a@b.example>,
+    2020-11-27T09:34:44.175Z,EX\\Default Frontend,08D8A944,41,10.0.1.5:25,192.0.2.96:543,>,550 5.7.1 Unable to relay,
 
 `>` is sent by the server that logs, `<` received by it; `+` and `-` are connects and disconnects, `*` is information.
 Sessions stand interleaved. In each, replies answer the commands in their order, also where these were pipelined

@@ -26,6 +26,8 @@ QUIET = 16
 """How many lines that begin as records do may stand in a quoted field: after one more without an odd quote, what
 stands there are records."""
 
+NEAR = 32
+"""How many lines around a header line are looked at for a field that it may stand in."""
 MOST_FIELDS = 64
 _QUOTE, _HASH, _T = ord('"'), ord("#"), ord("T")
 _MARK = b"\xef\xbb\xbf"
@@ -162,6 +164,8 @@ def _headers(lines: Spans, before: Layout, head: bytes, source: str) -> tuple[li
     header, met = [], []
     layout = before
     for row in np.flatnonzero(maybe).tolist():
+        if _in_quotes(lines, row, layout, head, source):
+            continue
         line = lines.buffer.bytes[lines.start[row] : min(lines.end[row], lines.start[row] + 4096)].tobytes()
         after = layouts.read(line, layout)
         if after is not None:
@@ -169,6 +173,18 @@ def _headers(lines: Spans, before: Layout, head: bytes, source: str) -> tuple[li
             header.append(row)
             met.append(layout)
     return header, met
+
+
+def _in_quotes(lines: Spans, row: int, layout: Layout, head: bytes, source: str) -> bool:
+    """Whether a line stands inside a field of a record."""
+    start = max(row - NEAR, 0)
+    near = lines.take(np.arange(start, min(row + NEAR, len(lines))))
+    if not (near.buffer.bytes[near.start[0] : near.end[-1]] == _QUOTE).any():
+        return False
+    piece = _Piece(near, layout, head, source)
+    odd = np.flatnonzero(piece.odd) + start
+    before, after = odd[odd < row], odd[odd >= row]
+    return bool(len(before) and len(after)) and piece.holds(int(before[-1]) - start, int(after[0]) - start)
 
 
 class _Piece:
@@ -238,7 +254,7 @@ class _Piece:
         at = 0
         while at + 1 < len(odd):
             i, j = odd[at : at + 2]
-            if self.begins[i] and self.begins[i + 1 : j + 1].sum() <= QUIET and self._is_record(i, j):
+            if self.holds(i, j):
                 last[i] = j
                 whole[i + 1 : j + 1] = False
                 taken[i + 1 : j + 1] = True
@@ -248,8 +264,10 @@ class _Piece:
         records, bad = self._rows(first, last[first])
         return records, np.sort(np.concatenate((np.flatnonzero(~taken), bad)))
 
-    def _is_record(self, i: int, j: int) -> bool:
+    def holds(self, i: int, j: int) -> bool:
         """Whether the lines `i` to `j` are one record, by the grammar and the number of its fields."""
+        if not self.begins[i] or self.begins[i + 1 : j + 1].sum() > QUIET:
+            return False
         ends, strict = self._fields(self._raw(i, j))
         wanted = len(self.layout.fields)
         return strict and (len(ends) == wanted if wanted else layouts.guess(len(ends)) is not None)
@@ -325,8 +343,6 @@ class _Piece:
         if layout is None:
             raise ValueError(f"no log has {fields} columns")
         known = replace(layout, version=self.layout.version)
-        if known.log == layouts.PROTOCOL and self.layout.log in (layouts.SEND, layouts.RECEIVE):
-            return replace(known, log=self.layout.log)
         return layouts.settled(known, self.layout, self._head, self._source)
 
 
