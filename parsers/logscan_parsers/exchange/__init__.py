@@ -199,9 +199,9 @@ def _settle_sessions(parts: pa.Table) -> tuple[pa.Table, Tally]:
 
 
 def _lines(parts: pa.Table) -> Spans:
-    """The texts of parts, with a line end between them."""
-    texts = pc.fill_null(parts["text"], "")
-    return Spans.lines(("\n".join(texts.to_pylist()) + "\n").encode(errors="surrogatepass"))[0]
+    """The texts of parts as lines; each may end with a CR of its own, of which one goes as part of the line end."""
+    whole = pc.binary_join(pa.array([parts["text"].to_pylist()], pa.list_(pa.string())), "\r\n")[0]
+    return Spans.lines(whole.as_py().encode() + b"\r\n")[0]
 
 
 def _settled(parts: pa.Table, lines: Spans, made: Cut, read: _Read) -> tuple[pa.Table, Tally]:

@@ -31,6 +31,7 @@ NEAR = 32
 MOST_FIELDS = 64
 _QUOTE, _HASH, _T = ord('"'), ord("#"), ord("T")
 _MARK = b"\xef\xbb\xbf"
+_NAMES_A_COLUMN = r"(?i)recipient|session|detail|smtpresponse"
 _DATED = rb'^"?(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})'
 _FIELD = {mark: re.compile(rb'"(?:[^"]|"")*+"(?=%b|\Z)|[^%b]*+' % (mark, mark), re.S) for mark in (b",", b";", b"\t")}
 
@@ -156,19 +157,19 @@ def _bare(lines: Spans) -> Spans:
 def _headers(lines: Spans, before: Layout, head: bytes, source: str) -> tuple[list[int], list[Layout]]:
     """The lines of header blocks, and the layout after each."""
     first = lines.byte()
-    maybe = first == _HASH
+    marked = np.flatnonzero(first == _HASH)
     # A plain CSV header begins with a letter, or a quote and a letter, which records do not.
-    start = lines.start + (first == _QUOTE)
-    letter = lines.buffer.bytes[start] | 0x20
-    maybe |= (letter >= ord("a")) & (letter <= ord("z")) & (lines.length > 0)
-    header, met = [], []
+    letter = lines.buffer.bytes[lines.start + (first == _QUOTE)] | 0x20
+    plain_ones = np.flatnonzero((letter >= ord("a")) & (letter <= ord("z")) & (lines.length > 0))
+    named = pc.match_substring_regex(lines.take(plain_ones).to_arrow(), _NAMES_A_COLUMN)
+    plain_ones = plain_ones[named.to_numpy(zero_copy_only=False)]
+    header: list[int] = []
+    met: list[Layout] = []
     layout = before
-    for row in np.flatnonzero(maybe).tolist():
-        if _in_quotes(lines, row, layout, head, source):
-            continue
+    for row in np.sort(np.concatenate((marked, plain_ones))).tolist():
         line = lines.buffer.bytes[lines.start[row] : min(lines.end[row], lines.start[row] + 4096)].tobytes()
         after = layouts.read(line, layout)
-        if after is not None:
+        if after is not None and not _in_quotes(lines, row, layout, head, source):
             layout = layouts.settled(after, before, head, source)
             header.append(row)
             met.append(layout)
