@@ -142,16 +142,18 @@ def read(line: bytes, before: Layout) -> Layout | None:
     return Layout(log, tuple(fields), before.version, delimiter, kind=before.kind)
 
 
-def _marked(name: str, value: str, before: Layout) -> Layout:
+def _marked(name: str, value: str, before: Layout) -> Layout | None:
     if name == "log-type":
         return replace(before, kind=_KINDS.get(value, before.kind))
     if name == "version":
         major = re.match(r"\d{1,3}", value)
         return replace(before, version=int(major[0]) if major else 0)
+    if name != "fields":
+        return before
     fields = _names(value)
-    log = _log_of(fields) if name == "fields" else None
+    log = _log_of(fields)
     if log is None:
-        return before  # of another program, or someone's words
+        return None  # of another program, or someone's words
     if log == EXTENDED:
         log = TRACKING
     if log == PROTOCOL and before.kind in (SEND, RECEIVE):

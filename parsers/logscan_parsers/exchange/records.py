@@ -197,11 +197,17 @@ class _Piece:
         self._mark = layout.delimiter.encode()
         base, end = int(lines.start[0]), int(lines.end[-1])
         body = lines.buffer.bytes[base:end]
-        self.places: Ints = np.flatnonzero((body == self._mark[0]) | (body == _QUOTE)) + base
-        self.quote: Bools = lines.buffer.bytes[self.places] == _QUOTE
-        self.quotes = np.concatenate(([0], np.cumsum(self.quote)))
-        self.low = np.searchsorted(self.places, lines.start)
-        self.high = np.searchsorted(self.places, lines.end)
+        places = np.flatnonzero((body == self._mark[0]) | (body == _QUOTE)) + base
+        low, high = np.searchsorted(places, lines.start), np.searchsorted(places, lines.end)
+        count = high - low
+        self.low: Ints = np.cumsum(count) - count
+        self.high: Ints = self.low + count
+        if len(places) > count.sum():
+            # Between the lines stand others.
+            places = places[np.repeat(low - self.low, count) + np.arange(count.sum())]
+        self.places: Ints = places
+        self.quote: Bools = lines.buffer.bytes[places] == _QUOTE
+        self.quotes: Ints = np.concatenate(([0], np.cumsum(self.quote)))
         self.odd: Bools = (self.quotes[self.high] - self.quotes[self.low]) % 2 == 1
         if layout.lines_are_records:
             self.odd[:] = False
@@ -298,7 +304,7 @@ class _Piece:
             since = self.quotes[self.low]
             for i, j in zip(first[last > first].tolist(), last[last > first].tolist(), strict=True):
                 since[i : j + 1] = since[i]
-            parity = self.quotes[:-1] - self._spread(since)
+            parity = self.quotes[:-1] - np.repeat(since, self.high - self.low)
         else:
             parity = self.quotes[:-1]
         outside = ~self.quote & (parity % 2 == 0)
@@ -331,13 +337,6 @@ class _Piece:
             if len(made):
                 records.append(made)
         return records, first[~fits]
-
-    def _spread(self, values: Ints) -> Ints:
-        """A value of each line for each place in it; places between lines cannot be."""
-        out = np.zeros(len(self.places), np.int64)
-        inside = np.repeat(values, self.high - self.low)
-        out[: len(inside)] = inside
-        return out
 
     def _guess(self, fields: int) -> Layout:
         layout = layouts.guess(fields)
