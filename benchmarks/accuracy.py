@@ -1,7 +1,8 @@
-"""Is it right? Scans real Postfix logs whose truth is known, and other projects' log lines.
+"""Is it right? Scans real Postfix logs and made Exchange logs whose truth is known, and other projects' log lines.
 
-Asked of every log of data/mta: the share of the recoverable replies found exactly, of events that never were,
-and of the lines understood; of the Postfix lines of data/corpora: the share of the expected fields.
+Asked of every log of data/mta and each organisation of data/exchange: the share of the recoverable replies found
+exactly, of events that never were, and of the lines understood; of the lines of data/corpora: the share of the
+expected fields.
 Exits 1 below the targets.
 """
 
@@ -42,6 +43,36 @@ def targets(name: str, checked: dict[str, Any], tally: dict[str, int]) -> list[T
     ]
 
 
+def measure_organisation(folder: Path, flavour: str, workers: int | None) -> list[Target]:
+    """Scan an Exchange organisation's logs, all together, and compare each kind of log with its truth."""
+    organisation = shared(folder, "data", "exchange", flavour)
+    with tempfile.TemporaryDirectory() as temporary:
+        events, tally = Path(temporary, "events.parquet"), Path(temporary, "tally.json")
+        logs = [path for path in organisation.iterdir() if path.is_dir()]
+        command = scan(logs[0], events, workers, *logs[1:], "--tally-json", tally)
+        scanned = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        if scanned.returncode or not events.exists():
+            print(f"\nexchange {flavour}: logscan scan: exit code {scanned.returncode}\n{scanned.stderr}")
+            return [Target(f"exchange {flavour}: scanned", 0, ">=", 1)]
+        tool = shared(folder, "tools", "check_exchange.py")
+        check: list[str | Path] = [sys.executable, tool, organisation, events]
+        subprocess.run(check, check=True)
+        logs_checked = json.loads(subprocess.run([*check, "--json"], stdout=subprocess.PIPE, check=True).stdout)["logs"]
+        counts = json.loads(tally.read_text())
+    found = [
+        Target(f"exchange {flavour} {log}: recall", checked["recall"], ">=", RECALL)
+        for log, checked in logs_checked.items()
+    ]
+    false = sum(checked["false"] for checked in logs_checked.values())
+    share = false / max(sum(checked["events"] for checked in logs_checked.values()), 1)
+    understood = 1 - counts["unread"] / max(counts["lines"], 1)
+    return [
+        *found,
+        Target(f"exchange {flavour}: false share", share, "<=", FALSE),
+        Target(f"exchange {flavour}: lines understood", understood, ">=", UNDERSTOOD),
+    ]
+
+
 def share_of_fields(scored: dict[str, int]) -> float:
     """The share of the expected fields that are right, from score.py's totals."""
     wanted = sum(scored.get(f"{field}_n", 0) for field in LOG_FIELDS)
@@ -68,10 +99,10 @@ def measure_log(folder: Path, log: Path, mta: str, workers: int | None) -> list[
     return found
 
 
-def measure_lines(folder: Path) -> list[Target]:
-    """Score the Postfix lines of the corpora."""
-    with shared(folder, "data", "corpora", "logs.jsonl").open() as lines:
-        cases = [line for line in lines if json.loads(line)["mta"] == "postfix"]
+def measure_lines(folder: Path, file: str, mta: str) -> list[Target]:
+    """Score a mail server's lines of a file of the corpora."""
+    with shared(folder, "data", "corpora", file).open() as lines:
+        cases = [line for line in lines if json.loads(line)["mta"] == mta]
     command = [sys.executable, str(Path(__file__).with_name("log_cases.py"))]
     quoted = subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
     with tempfile.TemporaryDirectory() as temporary:
@@ -83,7 +114,7 @@ def measure_lines(folder: Path) -> list[Target]:
         scored = json.loads(totals.read_text())["log"]
     quiet = scored.get("quiet", 0) / max(scored.get("quiet_n", 0), 1)
     print(f"  {len(cases)} lines; of those that hold no reply, {quiet:.1%} gave none")
-    return [Target("corpora: fields right", share_of_fields(scored), ">=", FIELDS)]
+    return [Target(f"corpora, {mta}: fields right", share_of_fields(scored), ">=", FIELDS)]
 
 
 def main() -> int:
@@ -96,8 +127,12 @@ def main() -> int:
         mta = instances(log.name)
         if mta and (not options.logs or log.name in options.logs):
             found += measure_log(options.shared, log, mta, options.workers)
+    for flavour in ("2010", "2016", "2019") if not options.logs else ():
+        print(f"\nexchange {flavour}", flush=True)
+        found += measure_organisation(options.shared, flavour, options.workers)
     print(flush=True)
-    found += measure_lines(options.shared)
+    found += measure_lines(options.shared, "logs.jsonl", "postfix")
+    found += measure_lines(options.shared, "exchange-web.jsonl", "exchange")
     print()
     return verdict(found)
 

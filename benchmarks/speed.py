@@ -1,4 +1,4 @@
-"""Is it fast, and right at that? Scans a large made log, by turns with pflogsumm.
+"""Is it fast, and right at that? Scans a large made log of any mail server, a Postfix one by turns with pflogsumm.
 
 The log is genlog's, with the line mix of a real relay. The counts of the scan are compared with those that genlog
 took while writing; any difference ends in exit code 1.
@@ -16,7 +16,7 @@ from statistics import median
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rig import arguments, make_log, scan, seconds
+from rig import arguments, cut, make_log, scan, seconds
 
 Counts = dict[str, dict[str, int]]
 COLUMNS = ["time", "action", "code", "enhanced", "recipient_domain"]
@@ -65,20 +65,23 @@ def differences(truth: Counts, found: Counts) -> list[str]:
 def main() -> int:
     """Make the log, run both by turns, print the medians, compare the counts."""
     parser = arguments(__doc__ or "")
+    parser.add_argument("--mta", default="postfix", choices=("postfix", "exim", "exchange"))
+    parser.add_argument("--files", type=int, default=1, metavar="N", help="cut the log into N files")
     parser.add_argument("--messages", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
     options = parser.parse_args()
-    peer = shutil.which("pflogsumm")
-    if peer is None:
+    peer = shutil.which("pflogsumm") if options.mta == "postfix" and options.files == 1 else None
+    if peer is None and options.mta == "postfix":
         print("pflogsumm is missing (Debian, Ubuntu: apt install pflogsumm): logscan runs alone")
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         log, out = Path(temporary, "mail.log"), Path(temporary, "events.parquet")
-        truth = json.loads(make_log(options.shared, options.messages, log).read_text())
+        truth = json.loads(make_log(options.shared, options.messages, log, options.mta).read_text())
+        logs = cut(log, options.files, Path(temporary, "logs")) if options.files > 1 else log
         ours, theirs = [], []
         for _ in range(options.repeat):
             if peer:
                 theirs.append(seconds([peer, log]))
-            ours.append(seconds(scan(log, out, options.workers)))
+            ours.append(seconds(scan(logs, out, options.workers)))
         found = counts(pq.read_table(out, columns=COLUMNS))
     mine = median(ours)
     print(f"{truth['lines']:,} lines, {truth['bytes'] / 1e6:,.0f} MB, medians of {options.repeat} runs by turns")
