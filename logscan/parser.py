@@ -10,7 +10,7 @@ A parser is a value made of functions, registered under the entry point group `l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +53,14 @@ class Block:
     def lines(self) -> pa.StringArray:
         """The lines as an Arrow array of strings."""
         return self.spans.to_arrow()
+
+    def take(self, rows: np.ndarray) -> Block:
+        """Some of its lines, by index.
+
+        >>> Block.of(b"one\\ntwo\\n").take(np.array([1])).lines.to_pylist()
+        ['two']
+        """
+        return replace(self, spans=self.spans.take(rows), offsets=self.offsets[rows])
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -108,19 +116,25 @@ class Parsed:
     messages: a row per line that says something of a message, in any order: `time`, `host`, `queue_id`, `offset`, any
               of `schema.FACTS` (lines of one message must agree on them), and `mark` (int8): BEGIN on the line that
               begins the message's life, END on the one that ends it, else 0.
+    others:   the rows of the block that are another program's; as many as `tally.other`.
     """
 
     events: pa.Table
     messages: pa.Table
     tally: Tally
+    others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)
 class Parser:
-    """A log format. `sniff` looks at the first lines of a source and says how sure it is, 0 to 1."""
+    """A log format. `sniff` looks at the first lines of a source and says how sure it is, 0 to 1.
+
+    syslog: its lines may stand among those of other programs; then it gives `Parsed.others` exactly.
+    """
 
     name: str
     title: str
     sniff: Callable[[Block], float]
     parse: Callable[[Block], Parsed]
     reads: str = ""
+    syslog: bool = False

@@ -25,17 +25,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from logscan import buckets, correlate, merge, plugins
+from logscan import buckets, correlate, merge, neighbours, plugins
 from logscan.classifier import classify
 from logscan.columns import concat
 from logscan.enrich import enrich, with_domains
+from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import keep_freed_memory
 from logscan.parquet import write_events
-from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
+from logscan.parser import Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
-from logscan.sources import Chunk, Source, SourceError, chunks, split
+from logscan.sources import Source, SourceError, chunks, split
 
 EVENTS_KIND, MESSAGES_KIND = "events", "messages"
 
@@ -216,7 +217,7 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     source = planned.source
     size = stretch.end - stretch.start if source.splittable else source.size
     spilled = Spilled(planned.rank, size)
-    parser = _parser(planned.parser)
+    guard = Guard(_parser(planned.parser))
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
     growing = whole_lines and source.splittable
     pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=growing)
@@ -229,9 +230,13 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
                 continue
-            _spill(_parse(parser, chunk, clock, planned, spilled), planned, stretch.folder / name, spilled)
+            block = Block.of(chunk.data, chunk.offset, source.name, clock)
+            parsed = guard.parse(block)
+            spilled.tally += neighbours.recounted(parsed, block)
+            _spill(parsed, planned, stretch.folder / name, spilled)
     except SourceError as error:
         spilled.problems.append(error.problem)
+    spilled.problems += guard.problems
     if problem := too_young(planned, spilled.newest):
         spilled.problems.append(problem)
     return spilled
@@ -246,24 +251,7 @@ def _parser(name: str) -> Parser:
     return _loaded[name]
 
 
-def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: Spilled) -> Parsed:
-    block = Block.of(chunk.data, chunk.offset, planned.source.name, clock)
-    try:
-        return parser.parse(block)
-    except Exception as error:
-        if os.environ.get("LOGSCAN_DEBUG"):
-            raise
-        spilled.problems.append(
-            Problem(
-                planned.source.name, f"the {parser.name} parser failed: {error!r}", "please report it", chunk.offset
-            )
-        )
-        samples = tuple(zip(block.offsets[:MAX_SAMPLES].tolist(), block.lines[:MAX_SAMPLES].to_pylist(), strict=True))
-        return Parsed(pa.table({}), pa.table({}), Tally(unread=len(block), samples=samples))
-
-
 def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
-    spilled.tally += parsed.tally
     if len(parsed.events):
         spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
@@ -334,4 +322,8 @@ def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Prob
         sources.append(SourceRead(p.source.name, p.parser, p.confidence, size, tally, sum(s.events for s in mine)))
     for answer in sorted(spilled, key=lambda s: s.rank):
         problems.extend(answer.problems)
-    return Run(tuple(sources), tuple(dict.fromkeys(problems)))
+    # Each stretch tells of itself: of the same said of one source in many places, the first place is enough.
+    first: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.source, problem.met), problem)
+    return Run(tuple(sources), tuple(first.values()))

@@ -33,8 +33,9 @@ import pyarrow as pa
 from logscan import correlate, plugins
 from logscan.clock import Clock
 from logscan.columns import concat
-from logscan.parser import Block, Parser, Tally
-from logscan.plan import clock_of, surest
+from logscan.guard import check as contract
+from logscan.parser import Block, Parsed, Parser, Tally
+from logscan.plan import SURE_ENOUGH, clock_of, surest
 from logscan.schema import COLUMNS
 from logscan.sources import EXPECTED, Source, chunks, discover, first_lines
 
@@ -74,7 +75,8 @@ def expectation(log: Path) -> Path:
 def expected(log: Path, parser: Parser | str | None = None) -> str:
     """What the expectation of a log says if its parser (a value, a registered name, else the surest one) is right.
 
-    Stamps without zone are taken as UTC. Raises `ValueError` where there is no such log or parser, and
+    Stamps without zone are taken as UTC. Raises `ValueError` where there is no such log or parser,
+    `logscan.guard.ContractError` where the parser gives what its contract does not allow, and
     `logscan.sources.SourceError` where the log cannot be read whole.
     """
     sources, problems = discover([log])
@@ -85,7 +87,7 @@ def expected(log: Path, parser: Parser | str | None = None) -> str:
     clock = clock_of(source, head, UTC, None)
     if not isinstance(parser, Parser):
         parser = _registered(parser, Block.of(head, 0, log.name, clock))
-    parts = [parser.parse(block) for block in _blocks(source, clock)]
+    parts = [_checked(parser, block) for block in _blocks(source, clock)]
     events = [part.events for part in parts if len(part.events)]
     messages = [part.messages for part in parts if len(part.messages)]
     tally = sum((part.tally for part in parts), Tally())
@@ -131,11 +133,21 @@ def _blocks(source: Source, clock: Clock) -> Iterator[Block]:
         yield Block.of(chunk.data, chunk.offset, source.name, clock)
 
 
+def _checked(parser: Parser, block: Block) -> Parsed:
+    parsed = parser.parse(block)
+    contract(parsed, block)
+    return parsed
+
+
 def _registered(name: str | None, head: Block) -> Parser:
     parsers, problems = plugins.load(plugins.PARSERS, Parser, name)
     if not parsers:
         raise ValueError("; ".join(map(str, problems)) or f"no parser {name} is registered")
-    return parsers[name or surest(parsers, head)[0]]
+    if name is None:
+        name, confidence = surest(parsers, head)
+        if confidence < SURE_ENOUGH:
+            raise ValueError(f"no parser is sure of {head.source}; is yours installed? Name it with --parser")
+    return parsers[name]
 
 
 def main(arguments: list[str] | None = None) -> int:
