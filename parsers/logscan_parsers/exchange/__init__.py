@@ -127,6 +127,8 @@ def _read(made: Cut, offsets: Ints, clock: Clock, *, whole_only: bool, order_of:
             tables.append(table)
             lines.append(rows_of.line[rows])
     events = concat(tables) if tables else pa.table({})
+    if tables and "host" not in events.column_names:
+        events = events.append_column("host", pa.nulls(len(events), pa.string()))
     return _Read(events, np.concatenate([none, *lines]), left, keys, layouts)
 
 
