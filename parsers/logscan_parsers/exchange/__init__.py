@@ -128,7 +128,7 @@ def _read(made: Cut, offsets: Ints, clock: Clock, *, whole_only: bool, order_of:
             lines.append(rows_of.line[rows])
     events = concat(tables) if tables else pa.table({})
     if tables and "host" not in events.column_names:
-        events = events.append_column("host", pa.nulls(len(events), pa.string()))
+        events = events.append_column("host", words(np.full(len(events), -1), []))
     return _Read(events, np.concatenate([none, *lines]), left, keys, layouts)
 
 
