@@ -11,6 +11,7 @@ first within each file, then across files in the order of time: with the same re
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -108,6 +109,24 @@ def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
         return settled.events
     rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
     return concat([settled.events, rest.drop_columns(["source_rank"])])
+
+
+def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Parts of lines (parser.py) in the order of sources and offsets, by the first source that their `queue_id` is in.
+
+    What belongs together stays together.
+
+    >>> parts = {"host": ["mx"] * 3, "queue_id": ["A", "B", "A"], "source_rank": [1, 1, 0], "offset": [0, 9, 5]}
+    >>> [(rank, rows["offset"].to_pylist()) for rank, rows in by_first_source(pa.table(parts))]
+    [(0, [5, 0]), (1, [9])]
+    """
+    ranks, offsets = (parts[name].to_numpy() for name in ("source_rank", "offset"))
+    keys = _keys(parts, parts.slice(0, 0))
+    order = np.lexsort((offsets, ranks))
+    _, first, of_key = np.unique(keys[order], return_index=True, return_inverse=True)
+    home = ranks[order][first][of_key]
+    for rank in np.unique(home).tolist():
+        yield rank, parts.take(pa.array(order[home == rank]))
 
 
 def ranked(table: pa.Table, rank: int) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,11 @@ Retry = Literal["yes", "wait", "no"]
 
 LANGUAGE = "en"
 
+# How often rules that look at this are right; of several, the first counts.
+CONFIDENCE = {"text": 0.9, "enhanced": 0.7, "code": 0.5, "stage": 0.5, "action": 0.5}
+UNEXPLAINED = 0.1
+
+_MARKS = re.compile("[\u0300-\u036f]")
 _WORD = re.compile(r"\{([a-z]+)\}")
 _REPLY = re.compile(r"^(?:([2-5]\d\d)(?:[ -]|$))?(?:#?([245]\.\d{1,3}\.\d{1,3})(?:\s|$))?", re.ASCII)
 
@@ -84,8 +90,9 @@ class Case:
 class Rule:
     """A way to know a cause. All of the conditions that are given must hold.
 
-    text:     RE2 pattern, found anywhere in the masked reply, case ignored
-    enhanced: RE2 pattern of the whole enhanced code
+    text:       RE2 pattern, found anywhere in the masked reply, case ignored
+    enhanced:   RE2 pattern of the whole enhanced code
+    confidence: 0 to 1: how often such a rule is right, on replies that it was not written from
     """
 
     id: str
@@ -95,8 +102,26 @@ class Rule:
     code: tuple[int, ...]
     stage: tuple[str, ...]
     action: tuple[str, ...]
+    confidence: float
     examples: tuple[Case, ...]
     counterexamples: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Something a reply may name beside its cause.
+
+    kind:   what sort of thing: list, check, limit, vendor
+    name:   as it is told
+    text:   RE2 pattern, found anywhere in the masked reply, case ignored
+    causes: told of these only; empty: of all
+    """
+
+    kind: str
+    name: str
+    text: str
+    causes: tuple[str, ...]
+    example: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +133,17 @@ class Provider:
     suffixes: tuple[str, ...]
     examples: tuple[str, ...]
     counterexamples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The rules and providers of a site's own, which go before the catalogue's: see `logscan.catalogue.site`."""
+
+    rules: tuple[Rule, ...] = ()
+    providers: tuple[Provider, ...] = ()
+
+
+NO_SITE = Site()
 
 
 @cache
@@ -179,10 +215,34 @@ def rules() -> tuple[Rule, ...]:
     'other'
     """
     data = _read("rules")
-    words: dict[str, str] = {}
-    for name, patterns in data["words"].items():
-        words[name] = _spell(patterns, words)
-    return tuple(_rule(table, words) for table in data["rule"])
+    spelt = words()
+    return tuple(rule_of(table, spelt) for table in data["rule"])
+
+
+@cache
+def words() -> Mapping[str, str]:
+    """The vocabulary of the rules: what each {word} of a pattern stands for."""
+    return MappingProxyType(spell_words(_read("rules")["words"], {}))
+
+
+@cache
+def details() -> tuple[Detail, ...]:
+    """What a reply may name beside its cause, as listed: of one kind, the first that it names counts.
+
+    >>> details()[0].kind
+    'list'
+    """
+    data = _read("details")
+    return tuple(
+        Detail(
+            table["kind"],
+            table["name"],
+            _spell(table["text"], {}),
+            tuple(data["causes"].get(table["kind"], ())),
+            table["match"],
+        )
+        for table in data["detail"]
+    )
 
 
 @cache
@@ -192,20 +252,22 @@ def providers() -> tuple[Provider, ...]:
     >>> providers()[0].name
     'google'
     """
-    return tuple(
-        Provider(
-            table["name"],
-            table["title"],
-            tuple(table["suffixes"]),
-            tuple(table["match"]),
-            tuple(table["not"]),
-        )
-        for table in _read("providers")["provider"]
+    return tuple(provider_of(table) for table in _read("providers")["provider"])
+
+
+def provider_of(table: Mapping[str, Any]) -> Provider:
+    """A provider as providers.toml has it."""
+    return Provider(
+        table["name"],
+        table.get("title", table["name"]),
+        tuple(table["suffixes"]),
+        tuple(table.get("match", ())),
+        tuple(table.get("not", ())),
     )
 
 
-def _rule(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
-    """A rule as rules.toml has it, its patterns joined and its words spelt out."""
+def rule_of(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
+    """A rule as rules.toml has it, its patterns joined and its words spelt out. Raises KeyError for an unknown word."""
     return Rule(
         id=table["id"],
         cause=table["cause"],
@@ -214,9 +276,33 @@ def _rule(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
         code=tuple(table.get("code", ())),
         stage=tuple(table.get("stage", ())),
         action=tuple(table.get("action", ())),
+        confidence=table.get("confidence", _confidence(table)),
         examples=tuple(map(Case.of, table["match"])),
         counterexamples=tuple(map(Case.of, table.get("not", ()))),
     )
+
+
+def spell_words(table: Mapping[str, str | list[str]], known: Mapping[str, str]) -> dict[str, str]:
+    """A vocabulary as rules.toml has it, on top of a known one; a word may use those before it."""
+    words = dict(known)
+    for name, patterns in table.items():
+        words[name] = _spell(patterns, words)
+    return words
+
+
+def fold(text: str) -> str:
+    """A text without the accents of Latin, Greek and Cyrillic letters: servers and logs lose them.
+
+    >>> fold("Empfänger, boîte, Ящик, กล่อง")
+    'Empfanger, boite, Ящик, กล่อง'
+    """
+    apart = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", _MARKS.sub("", apart))
+
+
+def _confidence(table: Mapping[str, Any]) -> float:
+    """How often a rule of this sort is right, rounded; benchmarks/replies.py measures it."""
+    return next((share for condition, share in CONFIDENCE.items() if condition in table), UNEXPLAINED)
 
 
 def _enhanced(forms: Iterable[str]) -> str | None:
@@ -227,7 +313,7 @@ def _enhanced(forms: Iterable[str]) -> str | None:
 
 def _spell(patterns: str | list[str], words: Mapping[str, str]) -> str:
     """A pattern, or several as one, with each {word} of the file's vocabulary put in."""
-    pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
+    pattern = fold(patterns if isinstance(patterns, str) else "|".join(patterns))
     return _WORD.sub(lambda found: "(?:" + words[found[1]] + ")", pattern)
 
 

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         ("action", pa.string()),
     ]
 )
-ADDED = ["code_class", "cause", "rule", "provider"]
+ADDED = ["code_class", "cause", "rule", "detail", "provider"]
 REPLIES = tomllib.loads(Path(__file__).with_name("replies.toml").read_text(encoding="utf-8"))
 
 
@@ -227,7 +227,7 @@ def test_the_mask_looks_at_a_bounded_length() -> None:
 def test_other_columns_pass_through_and_old_verdicts_are_replaced() -> None:
     events = pa.table({"queue_id": ["A1"], "cause": ["stale"], "reply": ["550 User unknown"], "size": [1]})
     judged = classify(events)
-    assert judged.column_names == ["queue_id", "cause", "reply", "size", "code_class", "rule", "provider"]
+    assert judged.column_names == ["queue_id", "cause", "reply", "size", "code_class", "rule", "detail", "provider"]
     assert judged.select(["queue_id", "size", "reply"]) == events.select(["queue_id", "size", "reply"])
     assert judged["cause"].to_pylist() == ["user-unknown"]
 
