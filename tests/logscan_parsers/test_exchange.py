@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logscan.columns import concat, put
+from logscan.guard import check
 from logscan.parser import Block, Tally
 from logscan.schema import EVENTS
 from logscan_parsers.exchange import layout, parser
@@ -99,8 +100,9 @@ def read(*logs: str | bytes, pieces: list[list[int]] | None = None) -> tuple[lis
         borders = sorted({0, len(lines), *(pieces[rank] if pieces else [])})
         for start, end in itertools.pairwise(borders):
             offset = sum(map(len, lines[:start]))
-            block = Block.of(b"".join(lines[start:end]), offset, f"{rank}.LOG")
-            parsed = parser.parse(replace(block, preamble=preamble))
+            block = Block.of(b"".join(lines[start:end]), offset, f"{rank}.LOG", preamble=preamble)
+            parsed = parser.parse(block)
+            check(parsed, block)
             preamble = parsed.preamble or preamble
             tally += parsed.tally
             keep(events, parsed.events, rank)

@@ -26,7 +26,6 @@ from logscan_parsers.exchange.records import Cut, Records, cut
 
 __all__ = ["parser"]
 
-HEAD = 64 << 10
 _OF_RECORD, _OF_SESSION = 0, 1
 
 
@@ -34,18 +33,14 @@ def sniff(block: Block) -> float:
     """How sure it is that these lines are of Exchange: a header of its own says it, else the shape of the rows."""
     if not len(block):
         return 0.0
-    first = layout.begin(block.spans.buffer.bytes[: min(block.spans.buffer.size, HEAD)].tobytes(), block.source)
+    first = layout.begin(block.preamble, block.source)
     if first.log and first.fields:
         return 1.0
-    made = cut(block.spans, first, head=_head(block), source=block.source)
+    made = cut(block.spans, first, head=block.preamble, source=block.source)
     rows = sum(len(records) for records in made.records)
     if not rows or not rows + len(made.header):
         return 0.0
     return 0.9 * rows / (rows + len(made.junk))
-
-
-def _head(block: Block) -> bytes:
-    return block.preamble or block.spans.buffer.bytes[: min(block.spans.buffer.size, HEAD)].tobytes()
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class _Read:
 
 def parse(block: Block) -> Parsed:
     """Events of a block, and the lines that can be understood only together with those of others."""
-    head = _head(block)
+    head = block.preamble
     before = layout.begin(head, block.source)
     begun = not len(block) or int(block.offsets[0]) == 0
     made = cut(block.spans, before, begun=begun, ended=False, head=head, source=block.source)
