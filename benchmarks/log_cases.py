@@ -28,7 +28,7 @@ def main() -> None:
 
     for line in sys.stdin:
         case = json.loads(line)
-        events = logscan.scan_lines(case["lines"], case["mta"]).to_pylist()
+        events = logscan.scan_lines(case["lines"], case.get("mta", "postfix")).to_pylist()
         print(json.dumps({"id": case["id"], "events": [fields(event) for event in events]}))
 
 

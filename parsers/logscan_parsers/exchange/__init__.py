@@ -237,5 +237,6 @@ parser = Parser(
     parse=parse,
     settle=settle,
     logs=layout.LOGS,
+    facts=False,
     reads="Exchange Server 2007 to SE: MSGTRK, RECV, SEND, AgentLog, CONNECTLOG; Exchange Online: message trace CSV",
 )
