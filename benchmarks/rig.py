@@ -69,24 +69,25 @@ def logscan() -> str:
     return command
 
 
-def cut(log: Path, files: int, folder: Path) -> Path:
-    """A folder with the log cut into so many files, each with the log's header lines (`#`) before its own."""
+def cut(log: Path, files: int, folder: Path) -> list[Path]:
+    """The log cut into so many files of a new folder, each with the log's header lines (`#`) before its own."""
     folder.mkdir()
+    parts = [folder / f"{log.stem}-{number + 1}{log.suffix}" for number in range(files)]
     with log.open("rb") as whole:
         header = b""
         while (line := whole.readline()).startswith(b"#"):
             header += line
         whole.seek(len(header))
         size = log.stat().st_size // files + 1
-        for number in range(files):
-            with folder.joinpath(f"{log.stem}-{number + 1}{log.suffix}").open("wb") as part:
-                part.write(header + whole.read(size) + whole.readline())
-    return folder
+        for part in parts:
+            part.write_bytes(header + whole.read(size) + whole.readline())
+    return parts
 
 
-def scan(log: Path, out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
-    """The command that scans `log` into `out`."""
-    return [logscan(), "scan", log, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
+def scan(log: Path | list[Path], out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
+    """The command that scans a log, or several, into `out`."""
+    logs = log if isinstance(log, list) else [log]
+    return [logscan(), "scan", *logs, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
 
 
 def seconds(command: list[str | Path]) -> float:
@@ -100,7 +101,7 @@ def seconds(command: list[str | Path]) -> float:
 
 
 def make_log(folder: Path, messages: int, log: Path, mta: str = "postfix") -> Path:
-    """Write a log of so many messages by genlog; gives the file with its counts."""
+    """Write a server's log of so many messages by genlog; gives the file with its counts."""
     truth = log.with_suffix(".json")
     tool = shared(folder, "tools", "genlog.py")
     options: list[str | Path] = ["--mta", mta, "--messages", str(messages), "--out", log, "--truth", truth]

@@ -91,6 +91,7 @@ class Rule:
     """A way to know a cause. All of the conditions that are given must hold.
 
     text:       RE2 pattern, found anywhere in the masked reply, case ignored
+    gate:       RE2 pattern that is found wherever `text` is: it is asked first, once for all rules that share it
     enhanced:   RE2 pattern of the whole enhanced code
     confidence: 0 to 1: how often such a rule is right, on replies that it was not written from
     """
@@ -98,6 +99,7 @@ class Rule:
     id: str
     cause: str
     text: str | None
+    gate: str | None
     enhanced: str | None
     code: tuple[int, ...]
     stage: tuple[str, ...]
@@ -222,7 +224,9 @@ def rules() -> tuple[Rule, ...]:
 @cache
 def words() -> Mapping[str, str]:
     """The vocabulary of the rules: what each {word} of a pattern stands for."""
-    return MappingProxyType(spell_words(_read("rules")["words"], {}))
+    data = _read("rules")
+    gates = {f"gate {name}": _spell(patterns, {}) for name, patterns in data["gates"].items()}
+    return MappingProxyType(gates | spell_words(data["words"], {}))
 
 
 @cache
@@ -272,6 +276,7 @@ def rule_of(table: Mapping[str, Any], words: Mapping[str, str]) -> Rule:
         id=table["id"],
         cause=table["cause"],
         text=_spell(table["text"], words) if "text" in table else None,
+        gate=words[f"gate {table['gate']}"] if "gate" in table else None,
         enhanced=_enhanced(table.get("enhanced", ())),
         code=tuple(table.get("code", ())),
         stage=tuple(table.get("stage", ())),

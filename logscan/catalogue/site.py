@@ -52,7 +52,9 @@ class SiteFile:
             raise self.error(data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             place = _PLACE.search(str(error))
-            raise self.error(int(place[1]) if place else 1, f"is no TOML: {error}") from error
+            # Where the end of the file is the trouble, no line is told.
+            line = int(place[1]) if place else text.count("\n") + (not text.endswith("\n"))
+            raise self.error(line, f"is no TOML: {error}") from error
         self._lines = text.splitlines()
         self._blocks = self._find_blocks()
         self._check_keys(self._tables, TABLES, 1, "table")

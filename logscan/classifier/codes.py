@@ -15,10 +15,11 @@ _END = r"""(?:[^\w.]|\.(?:\D|$)|$)"""
 _ENHANCED = r"(?P<found>[245]\.\d{1,3}\.\d{1,3})"
 _WRAP = r"""[\s"'`“‘(\[<{]*"""
 
-# In the order of trust. Each is asked of the texts that the ones before found nothing in.
+# In the order of trust; a greeting (220) comes last, since a refusal may follow it. Each is asked of the texts that
+# the ones before found nothing in.
 _CODE = (
     # At the start; there even one that no standard knows, or one that runs into its words.
-    rf"^(?i:smtp|lmtp|esmtp)?{_WRAP}[;:]?{_WRAP}(?P<found>[2-5]\d\d)(?:[\s:;,)\]'\"<#’”-]|\.(?:\D|$)|$)",
+    rf"^(?i:smtp|lmtp|esmtp)?{_WRAP}[;:]?{_WRAP}(?P<found>2[013-9]\d|22[1-9]|[345]\d\d)(?:[\s:;,)\]'\"<#’”-]|\.(?:\D|$)|$)",
     rf"^{_WRAP}(?P<found>[45]\d\d)[^\d.%/]",
     rf"^{_WRAP}(?P<found>[016-9]\d\d)(?:[ -][^\d%]|$)",
     # Beside an enhanced code.
@@ -39,14 +40,14 @@ _ENHANCED_CODE = (
 )
 # Numbers that are something else.
 _NO_CODE = (
-    r"(?i)(?:^|[^\w.])\d+(?:\.\d+)?\s?(?:bytes?|octets?|[kmg]i?b|s|secs?|seconds?|min|minutes?|hours?|days?|messages?|mails?|"
-    r"e-?mails?|recipients?|connections?|times|chars?|characters?|lines?|percent|points?)\b"
-    r"|\b(?:https?|x-unix|rfc|sections?|port|line|pid|rule|ticket|size|version|exim|postfix|sendmail|v)\s?[=:#;]?\s?\d+(?:\.\d+)*"
+    r"(?i)(?:\w,?\s|[(=<>~])\d+(?:\.\d+)?\s?(?:bytes?|octets?|[kmg]i?b|s|secs?|seconds?|min|minutes?|hours?|days?|messages?|mails?|"
+    r"e-?mails?|recipients?|connections?|times|chars?|characters?|percent|points?)\b"
+    r"|\b(?:https?|x-unix|rfc\s?\d+,?|sections?|port|line|pid|rule|ticket|size|version|exim|postfix|sendmail|v)\s?[=:#;]?\s?\d+(?:\.\d+)*"
 )
 
 
 # A reply as a server gives it, whose codes need no search: most texts, and nearly all successes.
-_PLAIN = r"^(?P<code>[2-5]\d\d)(?:[ -](?:(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?: |$))?|$)"
+_PLAIN = r"^(?P<code>2[013-9]\d|22[1-9]|[345]\d\d)(?:[ -](?:(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?: |$))?|$)"
 
 
 def codes(texts: pa.StringArray) -> tuple[pa.Int16Array, pa.StringArray]:

@@ -19,6 +19,7 @@ from logscan import catalogue
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier.details import details
 from logscan.classifier.masking import mask
+from logscan.classifier.model import Floats, trained
 from logscan.classifier.words import Bools, Ints, Words
 
 CLASSES = ("none", "2xx", "3xx", "4xx", "5xx")
@@ -34,6 +35,14 @@ ACTION_CLASS = {
     "bounced": "5xx",
     "expired": "5xx",
 }
+_CAUSES = tuple(catalogue.causes())
+MODEL = "model"
+"""The rule of a cause that the model found against the rules."""
+RULE_WEIGHT = 0.7
+"""What a rule's word counts beside the model's, in units of its log odds: chosen on replies kept apart."""
+OVERRULES, EXPLAINS = 0.35, 0.5
+"""How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
+SUREST = 0.99
 # Actions that are no success, even beside a code of success.
 FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 
@@ -50,14 +59,24 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     >>> judged["cause"].to_pylist(), judged["rule"].to_pylist(), judged["code_class"].to_pylist()
     (['user-unknown', 'success'], ['no-such-user', None], ['5xx', '2xx'])
     """
+    columns, _ = judged(events, site)
+    for name, column in columns.items():
+        at = events.schema.get_field_index(name)
+        events = events.append_column(name, column) if at < 0 else events.set_column(at, name, column)
+    return events
+
+
+def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.DictionaryArray], Floats]:
+    """The columns that `classify` adds, and how sure the cause of each row is (0 to 1)."""
     code = _codes(events)
     enhanced = Words.of(events, "enhanced")
     action = Words.of(events, "action")
     code_class = _code_class(code, enhanced, action)
     failed = np.flatnonzero((code_class != CLASSES.index("2xx")) | action.has(FAILED))
 
-    rules, causes = _verdicts(site)
-    verdict = np.full(len(events), -1, np.int64)
+    rule = np.full(len(events), -1, np.int64)
+    cause = np.full(len(events), _CAUSES.index("success"), np.int64)
+    sure = np.ones(len(events), np.float32)
     detail = Words(pa.array([], pa.string()), np.full(len(events), -1, np.int64))
     if len(failed):
         stage = Words.of(events, "stage")
@@ -66,26 +85,56 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
         # Each distinct case is judged once.
         others = [enhanced[failed], stage[failed], action[failed]]
         first, case = distinct_rows(code[failed], texts.index, *(words.index for words in others))
-        asked = texts[first].to_arrow()
-        beside = (words[first].to_arrow() for words in others)
-        said = judge_cases(code[failed][first], asked, beside, site)
-        verdict[failed] = said[case]
-        named = Words.encode(details(asked, causes[said]))
+        asked, number = texts[first].to_arrow(), code[failed][first]
+        beside = [words[first].to_arrow() for words in others]
+        held = first_rules(number, asked, beside, site)
+        said = weighed(held, number, asked, beside[0], site)
+        rule[failed], cause[failed], sure[failed] = (answer[case] for answer in said)
+        named = Words.encode(details(asked, said[1]))
         detail.values, detail.index[failed] = named.values, named.index[case]
     columns = {
         "code_class": _dictionary(code_class, CLASSES),
-        "cause": _dictionary(causes[verdict], tuple(catalogue.causes())),
-        "rule": _dictionary(verdict, rules),
+        "cause": _dictionary(cause, _CAUSES),
+        "rule": _dictionary(rule, _rule_names(site)),
         "detail": detail.to_dictionary(),
         "provider": _provider(events, site),
     }
-    for name, column in columns.items():
-        at = events.schema.get_field_index(name)
-        events = events.append_column(name, column) if at < 0 else events.set_column(at, name, column)
-    return events
+    return columns, sure
 
 
-def judge_cases(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Site = NO_SITE) -> Ints:
+def weighed(
+    held: Ints, code: Ints, text: pa.StringArray, enhanced: pa.StringArray, site: Site = NO_SITE
+) -> tuple[Ints, Ints, Floats]:
+    """Rule, cause and confidence of each case, when the model has weighed all words beside the rule that holds.
+
+    The rule adds to its own cause what it is trusted with; the cause with the most wins. Where the model overrules it,
+    the rule is `MODEL`. A site's own rule, and a case without words, is not up for discussion.
+    """
+    book = rulebook(site)
+    trust = np.array([r.confidence for r in book], np.float32)[held]
+    cause = np.array([_CAUSES.index(r.cause) for r in book])[held]
+    rule, sure = held.copy(), trust.copy()
+    worded = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(text), 0), False), np.bool_)
+    rows = np.flatnonzero((held >= len(site.rules)) & worded)
+    if len(rows):
+        some = pa.array(rows)
+        scores = trained().scores(text.take(some), code[rows], enhanced.take(some))
+        scores[:, _CAUSES.index("success")] = -np.inf
+        own = np.arange(len(rows)), cause[rows]
+        trusted = np.clip(trust[rows], 0.5, 0.999)
+        scores[own] += RULE_WEIGHT * np.log(trusted / (1 - trusted))
+        share = np.exp(scores - scores.max(1, keepdims=True))
+        share /= share.sum(1, keepdims=True)
+        best = share.argmax(1)
+        needed = np.where(trust[rows] <= catalogue.UNEXPLAINED, EXPLAINS, OVERRULES)
+        overruled = (best != cause[rows]) & (share.max(1) >= needed)
+        sure[rows] = np.minimum(np.where(overruled, share.max(1), share[own]), SUREST)
+        rule[rows] = np.where(overruled, len(book), held[rows])
+        cause[rows] = np.where(overruled, best, cause[rows])
+    return rule, cause, sure
+
+
+def first_rules(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Site = NO_SITE) -> Ints:
     """The number of the first rule of `rulebook` that holds for each case.
 
     text:   the masked replies
@@ -94,6 +143,7 @@ def judge_cases(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Si
     enhanced, stage, action = beside
     verdict = np.full(len(code), -1, np.int64)
     left = np.arange(len(code))
+    gates: dict[str, Bools] = {}
     for number, rule in enumerate(rulebook(site)):
         held = left
         if rule.code:
@@ -101,6 +151,10 @@ def judge_cases(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Si
         for column, allowed in ((stage, rule.stage), (action, rule.action)):
             if allowed:
                 held = held[_true(pc.is_in(column.take(pa.array(held)), pa.array(allowed)))]
+        if rule.gate and len(held):
+            if rule.gate not in gates:
+                gates[rule.gate] = _true(pc.match_substring_regex(text, rule.gate, ignore_case=True))
+            held = held[gates[rule.gate][held]]
         for column, pattern in ((enhanced, rule.enhanced), (text, rule.text)):
             if pattern and len(held):
                 held = held[_true(pc.match_substring_regex(column.take(pa.array(held)), pattern, ignore_case=True))]
@@ -147,13 +201,8 @@ def _code_class(code: Ints, enhanced: Words, action: Words) -> Ints:
 
 
 @cache
-def _verdicts(site: Site) -> tuple[tuple[str, ...], Ints]:
-    """The rules' names, and for each its cause as an index of the causes; the last, at -1, is success."""
-    causes = list(catalogue.causes())
-    rules = rulebook(site)
-    return tuple(rule.id for rule in rules), np.array(
-        [*(causes.index(rule.cause) for rule in rules), causes.index("success")]
-    )
+def _rule_names(site: Site) -> tuple[str, ...]:
+    return (*(rule.id for rule in rulebook(site)), MODEL)
 
 
 def _providers(site: Site) -> tuple[catalogue.Provider, ...]:

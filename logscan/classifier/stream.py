@@ -28,8 +28,8 @@ def verdicts(lines: Iterable[bytes], told: Told, *, why: bool = False, site: Sit
 
     >>> for line in verdicts([b'{"id": "a", "text": "552 5.2.2 Mailbox full"}\n'], print):
     ...     print(line)
-    {"id": "a", "code": 552, "enhanced": "5.2.2", "code_class": "5xx", "cause": "mailbox-full", "confidence": 0.9,
-    "rule": "mailbox-full", "detail": null}
+    {"id": "a", "code": 552, "enhanced": "5.2.2", "code_class": "5xx", "cause": "mailbox-full", "confidence": 0.99,
+     "rule": "mailbox-full", "detail": null}
     """
     numbered = enumerate((text(line) for line in lines), 1)
     structured: bool | None = None
@@ -85,7 +85,7 @@ def _judged(cases: list[dict[str, Any]], why: bool, site: Site) -> Iterator[str]
         line = f'{{"id": {json.dumps(case["id"])}, {written[key]}'
         if why:
             beside = {name: _word(case.get(name)) for name in _WORDS}
-            words = judge(case["text"], code=_code(case.get("code")), **beside, site=site).why
+            words = judge(_word(case["text"]) or "", code=_code(case.get("code")), **beside, site=site).why
             line = f'{line[:-1]}, "why": {json.dumps(words)}}}'
         yield line
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.catalogue import NO_SITE, Rule, Site
+from logscan import catalogue
+from logscan.catalogue import NO_SITE, Site
 from logscan.classifier.codes import codes
-from logscan.classifier.events import classify, rulebook
+from logscan.classifier.events import MODEL, judged, rulebook
 from logscan.classifier.masking import MAX_LENGTH, mask
+from logscan.classifier.model import features, trained
 from logscan.classifier.verdict import Verdict
 from logscan.classifier.words import Words
 
 COLUMNS = ("code", "enhanced", "code_class", "cause", "confidence", "rule", "detail")
-SURE = 1.0
+WORDS_SHOWN = 3
+# A success that is told without a code.
+_DELIVERED = (
+    r"^\W*(?:(?:message|mail) )?(?:(?:was|is|has been|successfully) )*(?:delivered|relayed|saved|queued|sent|accepted)"
+    r"(?: (?:to|via|as|for|into|in|mail)\b|\W*$)"
+)
 
 
 def classify_texts(
@@ -33,8 +42,8 @@ def classify_texts(
     >>> judged = classify_texts(pa.array(["550 no (#5.1.1)", "250 Ok", None]))
     >>> judged.select(["code", "enhanced", "cause"]).to_pylist()[0]
     {'code': 550, 'enhanced': '5.1.1', 'cause': 'user-unknown'}
-    >>> judged["cause"].to_pylist(), judged["confidence"].to_pylist()
-    (['user-unknown', 'success', 'other'], [0.7, 1.0, 0.1])
+    >>> judged["cause"].to_pylist()
+    ['user-unknown', 'success', 'other']
     """
     words = Words.encode(texts)
     values = pc.utf8_slice_codeunits(words.values, 0, MAX_LENGTH)
@@ -49,11 +58,12 @@ def classify_texts(
         columns["stage"] = stage
     if server is not None:
         columns["remote_host"] = server
-    judged = classify(pa.table(columns), site)
-    rule = Words.encode(judged["rule"])
-    table = {r.id: r.confidence for r in rulebook(site)}
-    sure = np.array([*(table.get(name, SURE) for name in rule.values.to_pylist()), SURE])[rule.index]
-    return judged.append_column("confidence", pa.array(sure)).select(list(COLUMNS))
+    delivered = pc.match_substring_regex(values, _DELIVERED, ignore_case=True).take(rows)
+    columns["action"] = pc.if_else(
+        pc.and_(columns["code"].is_null(), delivered), "delivered", pa.scalar(None, pa.string())
+    )
+    said, sure = judged(pa.table(columns), site)
+    return pa.table({**columns, **said, "confidence": np.round(sure.astype(np.float64), 2)}).select(list(COLUMNS))
 
 
 def judge(
@@ -84,21 +94,33 @@ def judge(
         name: pa.array([value], types.get(name, pa.string())) for name, value in known.items() if value is not None
     }
     said = classify_texts(pa.array([text], pa.string()), **given, site=site).to_pylist()[0]
-    rule = next((rule for rule in rulebook(site) if rule.id == said["rule"]), None)
-    return Verdict(**said, why=_why(rule, text, said["code"], said["enhanced"], stage) if rule else ())
+    why = _model_why(text, said) if said["rule"] == MODEL else _why(said["rule"], text, said, stage, site)
+    return Verdict(**said, why=why)
 
 
-def _why(rule: Rule, text: str, code: int | None, enhanced: str | None, stage: str | None) -> tuple[str, ...]:
+def _why(name: str | None, text: str, said: dict[str, Any], stage: str | None, site: Site) -> tuple[str, ...]:
     """What of a case a rule looks at: the words that its pattern finds, as they are once masked, and codes."""
+    rule = next((rule for rule in rulebook(site) if rule.id == name), None)
+    if rule is None:
+        return ()
     found = []
     if rule.text:
-        pattern = f"(?i)(?P<words>{rule.text})"
+        pattern = rf"(?i)(?P<words>[^\s]*(?:{rule.text})[^\s]*)"
         words = pc.struct_field(pc.extract_regex(mask(pa.array([text])), pattern), "words")[0].as_py()
-        found.append(words.strip() if words else "")
-    if rule.enhanced:
-        found.append(enhanced or "")
-    if rule.code:
-        found.append(str(code))
-    if rule.stage:
-        found.append(stage or "")
-    return tuple(word for word in found if word)
+        found.append((words or "").strip(" <>()[]\"'.,;:"))
+    for condition, value in ((rule.enhanced, said["enhanced"]), (rule.code, said["code"]), (rule.stage, stage)):
+        if condition:
+            found.append(str(value))
+    return tuple(word for word in found if word and word.strip())
+
+
+def _model_why(text: str, said: dict[str, Any]) -> tuple[str, ...]:
+    """The words that spoke most for the model's cause."""
+    code = np.array([said["code"] or -1])
+    words, _ = features(mask(pa.array([text])), code, pa.array([said["enhanced"]], pa.string()))
+    model = trained()
+    place = pc.fill_null(pc.index_in(words, model.features), -1).to_numpy()
+    weights = model.weights[:, list(catalogue.causes()).index(said["cause"])]
+    spoke = {word: int(weights[at]) for word, at in zip(words.to_pylist(), place, strict=True) if at >= 0}
+    most = sorted(spoke, key=lambda word: -spoke[word])[:WORDS_SHOWN]
+    return tuple(word for word in most if spoke[word] > 0)
