@@ -1,4 +1,4 @@
-"""Is it right? Scans logs whose truth is known, real ones of Postfix and Exim, made ones of Exchange, and others' lines.
+"""Is it right? Scans logs whose truth is known, of Postfix, Exim (real) and Exchange (made), and other projects' lines.
 
 Asked of every log of data/mta: the share of the recoverable replies found exactly, of events that never were,
 and of the lines understood; of the lines of data/corpora: the share of the expected fields, and of its whole logs the
