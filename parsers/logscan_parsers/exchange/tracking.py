@@ -124,6 +124,9 @@ class _Rows:
         quoted = _true(pc.match_substring_regex(answer["reply"], _QUOTED))
         unconnected = pc.match_substring(answer["reply"], _UNCONNECTED)
         by = pc.if_else(unconnected, remote_ip, message_id)
+        # The online reports all name the message, and know no sessions.
+        online = records.layout.log == layouts.EXTENDED
+        sent_by, quoted = (message_id, np.zeros(len(place), bool)) if online else (sender, quoted)
         table = pa.table(
             {name: column.take(at) for name, column in per_row.items()}
             | answer
@@ -133,7 +136,7 @@ class _Rows:
                 "action": outcome.dictionary_encode(),
                 "remote_host": pc.coalesce(per_row["remote_host"].take(at), answer["remote_host"]),
                 "remote_ip": remote_ip,
-                "happening": known_again(sender, recipient, outcome, quoted, by),
+                "happening": known_again(sent_by, recipient, outcome, quoted, by),
             }
         )
         return table, place
