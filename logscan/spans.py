@@ -227,9 +227,11 @@ class Spans:
         return np.where((index >= 0) & (at >= self.start) & (at + len(literal) <= self.end), at, -1)
 
     def _each_has_one(self, places: Ints, size: int) -> bool:
-        """Whether each row has its one place: so it is with fields that every line has, and need not be searched for."""
+        """Whether each row has its one place: so it is with fields that every line has; these need no search."""
         return len(places) == len(self) and bool(
-            (places >= self.start).all() and (places + size <= self.end).all() and (self.end[:-1] <= self.start[1:]).all()
+            (places >= self.start).all()
+            and (places + size <= self.end).all()
+            and (self.end[:-1] <= self.start[1:]).all()
         )
 
     def has(self, literal: bytes) -> Bools:
