@@ -230,7 +230,7 @@ class _Sessions:
 
     def begun(self) -> Bools:
         """Which sessions are here from their first row on."""
-        return (self.rows.sequence[self.order[self.first]] == 0) | (self.mark[self.first] == ord("+"))
+        return np.asarray((self.rows.sequence[self.order[self.first]] == 0) | (self.mark[self.first] == ord("+")))
 
     def events(self, offsets: Ints, clock: Clock) -> tuple[pa.Table, Ints]:
         """All events, and the row of each."""
