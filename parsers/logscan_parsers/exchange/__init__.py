@@ -225,6 +225,8 @@ def _tally(made: Cut, read: _Read, lines: Spans, offsets: Ints, count: int) -> T
 
 def _preamble(after: Layout) -> bytes:
     """The first lines of a source that starts as it goes on here."""
+    if after.log in (layout.EXTENDED, layout.SUMMARY, layout.DETAIL, layout.TRACE):
+        return after.delimiter.join(after.fields).encode() + b"\n"
     kind = {layout.SEND: "SMTP Send Protocol Log", layout.RECEIVE: "SMTP Receive Protocol Log"}.get(after.log, "")
     lines = [f"#Version: {after.version}.0", f"#Log-type: {kind}", f"#Fields: {','.join(after.fields)}"]
     return "\n".join(lines).encode() + b"\n"
