@@ -198,6 +198,8 @@ def guess(fields: int) -> Layout | None:
 _NAMES = (("RECV", RECEIVE), ("SEND", SEND), ("MSGTRK", TRACKING), ("AGENTLOG", AGENT), ("CONNECTLOG", CONNECTIVITY))
 _REPLY = re.compile(rb',([<>]),"?\d{3}[ -]')
 _COMMAND = re.compile(rb',([<>]),"?(?:EHLO|HELO|MAIL FROM|RCPT TO|DATA|BDAT|QUIT|STARTTLS|RSET|AUTH)\b', re.I)
+# Only Exchange 2007 and 2010 write a row for each line of a reply.
+_BY_LINE = re.compile(rb',[<>],"?250-(?:SIZE|PIPELINING|DSN|8BITMIME|STARTTLS|ENHANCEDSTATUSCODES)\b')
 _DATE = re.compile(r'^"?(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{4}')
 
 
@@ -216,6 +218,8 @@ def begin(head: bytes, source: str) -> Layout:
     if layout.log in ("", PROTOCOL):
         kind = layout.kind or _by_rows(head, source)
         layout = replace(layout, kind=kind, log=kind if layout.log and kind in (SEND, RECEIVE) else layout.log)
+    if not layout.version and _BY_LINE.search(head):
+        layout = replace(layout, version=14)
     if layout.log == TRACE or (layout.log and layout.time >= 0 and layout.fields[layout.time] in ("date", "received")):
         layout = replace(layout, day_first=_day_first(lines, layout))
     return layout
