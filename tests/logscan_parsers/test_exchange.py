@@ -433,6 +433,13 @@ def test_a_session_without_its_start() -> None:
     assert seen(found, "code", "recipient", "stage") == [(550, "b@y.example", "rcpt")]
 
 
+def test_rows_of_2010_without_a_header() -> None:
+    said = "+ | < 220 x | > EHLO e | < 250-hello | < 250-SIZE 9 | < 250 DSN | > MAIL FROM:<> | < 250 x"
+    said += " | > RCPT TO:<b@y> | < 550-see rule 550 of ours | < 550 5.1.1 no | > QUIT | - Local"
+    found, _ = read(talk("SEND", *said.split(" | ")))
+    assert seen(found, "code", "enhanced", "recipient") == [(550, "5.1.1", "b@y")]
+
+
 def test_a_session_goes_on_in_the_next_file() -> None:
     said = ["+", "> 220 x", "< MAIL FROM:<a@x>", "> 250 x", "< RCPT TO:<b@y>", "> 550 5.1.1 no", "- Remote"]
     for at in range(len(said) + 1):
