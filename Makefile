@@ -4,15 +4,24 @@ VENV   ?= .venv
 LOGS   ?= sample_logs
 OUT    ?= report.html
 BIN    := $(VENV)/bin
+PLUGIN := examples/logscan-opensmtpd
 ARGS   ?=
 
-.PHONY: report test lint bench clean
+.PHONY: report test lint plugin bench clean
 
 report: $(VENV)/.installed
 	$(BIN)/logscan report $(LOGS) -o $(OUT) $(ARGS)
 
 test: lint
 	$(BIN)/pytest
+	$(MAKE) plugin
+
+# As its users have it: built, installed (beside the project's own packages, which must work without it), found by its
+# entry point.
+plugin: $(VENV)/.installed-dev
+	rm -rf $(VENV)/plugin
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/plugin ./$(PLUGIN)
+	cd $(PLUGIN) && PYTHONPATH=$(abspath $(VENV)/plugin) $(abspath $(BIN))/pytest
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

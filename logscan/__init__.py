@@ -63,19 +63,22 @@ def scan_lines(lines: Iterable[str], parser: str = "postfix", *, year: int | Non
 
     import numpy as np
 
-    from logscan import correlate, plugins
+    from logscan import plugins
+    from logscan.alone import parse_alone
     from logscan.classifier import classify
     from logscan.clock import Clock
+    from logscan.copies import marked
     from logscan.enrich import enrich
     from logscan.parser import Block, Parser
+    from logscan.schema import EVENTS
 
     chosen, _ = plugins.load(plugins.PARSERS, Parser, parser)
     data = "".join(line + "\n" for line in lines).encode(errors="surrogateescape")
     middle = int(datetime(year or datetime.now(UTC).year, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000
     clock = Clock(UTC, np.zeros(1, np.int64), np.array([middle]))
-    parsed = chosen[parser].parse(Block.of(data, 0, "", clock))
-    events = correlate.settle_alone(parsed.events, parsed.messages)
-    return classify(enrich(events, parser, "")).sort_by("offset")
+    events, _ = parse_alone(chosen[parser], [Block.of(data, 0, "", clock)])
+    events = marked(enrich(events, parser, "", chosen[parser].logs).sort_by("time"))
+    return classify(events).select(EVENTS.names).sort_by("offset")
 
 
 @overload

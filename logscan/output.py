@@ -17,7 +17,9 @@ from logscan.ingest import ingest
 from logscan.parquet import write_events
 from logscan.parser import Parser
 from logscan.pipeline import Progress, scanning
-from logscan.plan import Options, UsageError, plan
+from logscan.plan import Options, UsageError
+from logscan.publish.formats import described
+from logscan.recognise import recognise
 from logscan.run import Problem, Run
 from logscan.store import Store
 
@@ -64,10 +66,20 @@ def _write_lines(file: IO[str], tables: Iterable[pa.Table]) -> None:
     file.flush()
 
 
-def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem]]:
-    """Lines that name each format and what it reads; or, of given files, what each is and how sure that is."""
+def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem], bool]:
+    """Lines that name each format and what it reads; or, of given files, what each is and how sure that is.
+
+    Besides them what could not be read, and whether every file that was named, not found in a folder, is of a known
+    format.
+    """
     if paths:
-        planned, problems = plan(paths, Options())
-        return [f"{p.source.name}: {p.parser} ({p.confidence:.0%} sure)" for p in planned], problems
+        found, problems = recognise(paths)
+        lines = [line for file in found for line in described(file)]
+        return lines, problems, all(file.contents or file.source.name not in paths for file in found)
     parsers, problems = plugins.load(plugins.PARSERS, Parser)
-    return [f"{parser.name:10} {parser.title}: {parser.reads}" for parser in parsers.values()], problems
+    packages = plugins.packages(plugins.PARSERS)
+    lines = []
+    for name, parser in parsers.items():
+        package = f" (package {packages[name]})" if packages[name] != plugins.OWN else ""
+        lines.append(f"{name:10} {parser.title}: {parser.reads}{package}")
+    return lines, problems, True

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import chain
@@ -28,17 +28,20 @@ import pyarrow as pa
 from logscan import buckets, correlate, merge, plugins
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
-from logscan.columns import concat
+from logscan.columns import concat, put, word
+from logscan.correlate import by_first_source
 from logscan.enrich import enrich, with_domains
+from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import keep_freed_memory
 from logscan.parquet import write_events
-from logscan.parser import MAX_SAMPLES, Block, Parsed, Parser, Tally
+from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
-from logscan.sources import Chunk, Source, SourceError, chunks, split
+from logscan.sources import Source, SourceError, chunks, first_lines, split
+from logscan.turns import turns
 
-EVENTS_KIND, MESSAGES_KIND = "events", "messages"
+EVENTS_KIND, MESSAGES_KIND, PARTS_KIND = "events", "messages", "parts:"
 
 Progress = Callable[[int, int, int], None]
 """Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""
@@ -46,18 +49,25 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`."""
+    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`.
+
+    preamble: what the part before it put in the place of the source's head, if anything.
+    """
 
     planned: Planned
     start: int
     end: int
     folder: Path
     number: int
+    preamble: bytes | None = None
 
 
 @dataclass
 class Spilled:
-    """What came of a stretch: its runs on disk, the open rows on disk by bucket, and what it tells of itself."""
+    """What came of a stretch: its runs on disk, the open rows on disk by bucket, and what it tells of itself.
+
+    preamble: what the next stretch of the source is to get as its preamble, if a line of this one changed it.
+    """
 
     rank: int
     size: int
@@ -68,6 +78,8 @@ class Spilled:
     runs: list[merge.SortedRun] = field(default_factory=list)
     open: list[buckets.Bucketed] = field(default_factory=list)
     newest: int = 0
+    preamble: bytes | None = None
+    stretch: int = -1
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -202,6 +214,8 @@ def scanning(
                 spilled.append(answer)
                 if progress:
                     progress(answer.size, answer.tally.lines, total)
+            spilled = _headed(work, jobs, spilled)
+            spilled += _settle_parts(pool, spilled, spill)
             found = _settle(pool, spilled, spill)
             yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled), site)
     finally:
@@ -224,13 +238,14 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     planned = stretch.planned
     source = planned.source
     size = stretch.end - stretch.start if source.splittable else source.size
-    spilled = Spilled(planned.rank, size)
-    parser = _parser(planned.parser)
+    spilled = Spilled(planned.rank, size, stretch=stretch.number)
+    guards = [Guard(_parser(name)) for name in (planned.parser, *planned.beside)]
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
     growing = whole_lines and source.splittable
     pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=growing)
     clocked = ((chunk, planned.clock) for chunk in pieces) if source.splittable else winding(planned, pieces)
     try:
+        preamble = stretch.preamble if stretch.preamble is not None else first_lines(source, PREAMBLE)
         for count, (chunk, clock) in enumerate(clocked):
             name = f"{stretch.number:07d}-{count:05d}"
             spilled.end = chunk.offset + (chunk.overlong or len(chunk.data))
@@ -238,9 +253,17 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
                 continue
-            _spill(_parse(parser, chunk, clock, planned, spilled), planned, stretch.folder / name, spilled)
+            block = Block.of(chunk.data, chunk.offset, source.name, clock, preamble)
+            answers, tally, _ = turns(guards, block)
+            spilled.tally += tally
+            for parser, parsed in answers:
+                if parsed.preamble is not None:
+                    spilled.preamble = preamble = parsed.preamble
+                _spill(parsed, parser, planned, stretch.folder / f"{name}-{parser.name}", spilled)
     except SourceError as error:
         spilled.problems.append(error.problem)
+    for guard in guards:
+        spilled.problems += guard.problems
     if problem := too_young(planned, spilled.newest):
         spilled.problems.append(problem)
     return spilled
@@ -255,45 +278,80 @@ def _parser(name: str) -> Parser:
     return _loaded[name]
 
 
-def _parse(parser: Parser, chunk: Chunk, clock: Any, planned: Planned, spilled: Spilled) -> Parsed:
-    block = Block.of(chunk.data, chunk.offset, planned.source.name, clock)
-    try:
-        return parser.parse(block)
-    except Exception as error:
-        if os.environ.get("LOGSCAN_DEBUG"):
-            raise
-        spilled.problems.append(
-            Problem(
-                planned.source.name, f"the {parser.name} parser failed: {error!r}", "please report it", chunk.offset
-            )
-        )
-        samples = tuple(zip(block.offsets[:MAX_SAMPLES].tolist(), block.lines[:MAX_SAMPLES].to_pylist(), strict=True))
-        return Parsed(pa.table({}), pa.table({}), Tally(unread=len(block), samples=samples))
-
-
-def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
-    spilled.tally += parsed.tally
+def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled: Spilled) -> None:
     if len(parsed.events):
         spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
     settled = correlate.settle(parsed.events, parsed.messages)
     if len(settled.events):
-        run = merge.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
+        events = enrich(settled.events, parser.name, planned.source.name, parser.logs)
+        run = merge.write_run(events, path.with_suffix(".run"))
         if run:
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
-        events = enrich(events, planned.parser, planned.source.name)
-    for kind, table in ((EVENTS_KIND, events), (MESSAGES_KIND, settled.open_messages)):
-        rows = correlate.ranked(table, planned.rank)
-        if file := buckets.write_bucketed(rows, path.with_suffix(f".{kind}"), kind):
+        events = enrich(events, parser.name, planned.source.name, parser.logs)
+    parts = parsed.parts
+    if len(parts):
+        parts = put(parts, "source", word(planned.source.name, len(parts)))
+    tables = {EVENTS_KIND: events, MESSAGES_KIND: settled.open_messages, PARTS_KIND + parser.name: parts}
+    _keep_open({kind: correlate.ranked(table, planned.rank) for kind, table in tables.items()}, path, spilled)
+
+
+def _keep_open(tables: Mapping[str, pa.Table], path: Path, spilled: Spilled) -> None:
+    for kind, table in tables.items():
+        if file := buckets.write_bucketed(table, path.with_suffix("." + kind.replace(":", "-")), kind):
             spilled.open.append(file)
+
+
+def _headed(work: Callable[[Stretch], Spilled], jobs: list[Stretch], spilled: list[Spilled]) -> list[Spilled]:
+    """What was spilled, with those stretches read again that began under another preamble than the source's head.
+
+    That a log changes its columns half-way is so rare that no stretch waits for the one before it.
+    """
+    answers = {answer.stretch: answer for answer in spilled}
+    at, preamble = -1, None
+    for job in jobs:
+        if job.planned.rank != at:
+            at, preamble = job.planned.rank, None
+        if preamble is not None:
+            answers[job.number] = work(replace(job, preamble=preamble))
+        preamble = preamble if answers[job.number].preamble is None else answers[job.number].preamble
+    return [answers[job.number] for job in jobs]
+
+
+def _settle_parts(pool: Pool, spilled: list[Spilled], folder: Path) -> list[Spilled]:
+    """What the lines come to that were kept because they need lines elsewhere."""
+    files = sorted(
+        (f for answer in spilled for f in answer.open if f.kind.startswith(PARTS_KIND)), key=lambda f: f.path
+    )
+    answers = pool.each(partial(_settle_part, folder=folder), enumerate(buckets.groups(files)))
+    return [answer for several in answers for answer in several]
+
+
+def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spilled]:
+    number, slices = job
+    answers = []
+    for kind in sorted({part.kind for part in slices}):
+        parser = _parser(kind.removeprefix(PARTS_KIND))
+        for rank, parts in by_first_source(concat(buckets.load(slices, kind))):
+            spilled = Spilled(rank, 0)
+            parsed = Guard(parser).settle(parts, spilled.problems)
+            spilled.tally, spilled.events = parsed.tally, len(parsed.events)
+            events = parsed.events
+            if len(events):
+                events = put(enrich(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+            path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
+            _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
+            answers.append(spilled)
+    return answers
 
 
 def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[merge.SortedRun]:
     """All runs, those of the open events among them once these are settled."""
     found = [run for answer in spilled for run in answer.runs]
-    files = sorted((file for answer in spilled for file in answer.open), key=lambda file: file.path)
+    kept = (file for answer in spilled for file in answer.open if not file.kind.startswith(PARTS_KIND))
+    files = sorted(kept, key=lambda file: file.path)
     found += filter(None, pool.each(partial(_settle_group, folder=folder), enumerate(buckets.groups(files))))
     return sorted(found, key=lambda run: run.path)
 
@@ -344,4 +402,8 @@ def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Prob
         sources.append(SourceRead(p.source.name, p.parser, p.confidence, size, tally, sum(s.events for s in mine)))
     for answer in sorted(spilled, key=lambda s: s.rank):
         problems.extend(answer.problems)
-    return Run(tuple(sources), tuple(dict.fromkeys(problems)))
+    # Each stretch tells of itself: of the same said of one source in many places, the first place is enough.
+    first: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.source, problem.met), problem)
+    return Run(tuple(sources), tuple(first.values()))

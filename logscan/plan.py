@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from itertools import islice
 from os import PathLike
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,9 +19,11 @@ import numpy as np
 from logscan import plugins, syslog
 from logscan.catalogue import NO_SITE, Site
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
+from logscan.guard import sure
+from logscan.likeness import likeness
 from logscan.parser import Block, Parser
 from logscan.run import Problem
-from logscan.sources import Chunk, Source, SourceError, discover, first_lines
+from logscan.sources import Chunk, Source, SourceError, chunks, discover, first_lines
 from logscan.spans import Spans
 
 SURE_ENOUGH = 0.3
@@ -29,6 +32,8 @@ SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
 HEAD = 64 << 10
 SAMPLE_READ = 2048
+PLACES = 6
+PLACES_PACKED = 32
 
 
 class UsageError(Exception):
@@ -82,6 +87,8 @@ class Planned:
     parser: str
     confidence: float
     clock: Clock
+    beside: tuple[str, ...] = ()
+    """The parsers whose lines may stand among those of this one, in the order of their turns."""
     rank: int = 0
     first: int = 0
 
@@ -111,34 +118,89 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
             continue
         clock = clock_of(source, head, zone, options.year)
         block = Block.of(head, 0, source.name, clock)
-        name, confidence = surest(parsers, block)
+        name, confidence, _ = sniffed(parsers, source, block, problems)
         if options.format is None and confidence < SURE_ENOUGH:
-            strangers.append(source.name)
+            strangers.append((source.name, head))
             continue
-        found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
+        neighbours = beside(parsers, name)
+        found.append(Planned(source, name, confidence, clock, neighbours, first=_first_moment(block)))
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
-    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], problems
+    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
 
 
-def _strangers(names: list[str], paths: list[str], titles: list[str]) -> list[Problem]:
+def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: list[str]) -> list[Problem]:
     """Files that no parser knows: each that was named is a problem; of those that lay in a folder or glob, a note."""
-    met = f"looks like no log that I know ({', '.join(titles)})"
-    problems = [Problem(name, met, "force a format with --format") for name in names if name in paths]
-    beside = [name for name in names if name not in paths]
+    met = f"is no log that I know ({', '.join(titles)})"
+    named = [(name, likeness(head)) for name, head in strangers if name in paths]
+    problems = [
+        Problem(name, f"{met}; it {like}", f"{like.advice}, or force a format with --format") for name, like in named
+    ]
+    beside = [(name, head) for name, head in strangers if name not in paths]
     if len(beside) > MANY:
-        shown = ", ".join(beside[:MANY])
-        problems.append(Problem(f"{len(beside)} files", f"look like no log that I know: {shown}, ...", fatal=False))
+        shown = ", ".join(name for name, _ in beside[:MANY])
+        problems.append(Problem(f"{len(beside)} files", f"are no logs that I know: {shown}, ...", fatal=False))
     else:
-        problems += [Problem(name, met, fatal=False) for name in beside]
+        problems += [Problem(name, f"{met}; it {likeness(head)}", fatal=False) for name, head in beside]
     return problems
 
 
-def surest(parsers: Mapping[str, Parser], block: Block) -> tuple[str, float]:
-    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1)."""
-    sure = {name: parser.sniff(block) for name, parser in parsers.items()}
-    name = max(sure, key=lambda name: (sure[name], name)) if sure else ""
-    return name, sure.get(name, 0.0)
+def sniffed(
+    parsers: Mapping[str, Parser], source: Source, head: Block, problems: list[Problem]
+) -> tuple[str, float, Block]:
+    """The parser that is surest of a source, how sure (0 to 1), and the lines that it is sure of.
+
+    These are its head, unless that tells nothing (hours of other programs' lines before the mail server's first): then
+    a few places further on are looked at. What is wrong with a parser goes to `problems`.
+    """
+    name, confidence = surest(parsers, head, problems)
+    if confidence >= SURE_ENOUGH:
+        return name, confidence, head
+    for chunk in _further(source, int(head.offsets[-1])):
+        block = Block.of(chunk.data, chunk.offset, source.name, head.clock)
+        likely, confidence_there = surest(parsers, block, problems)
+        if confidence_there >= SURE_ENOUGH:
+            return likely, confidence_there, block
+    return name, confidence, head
+
+
+def _further(source: Source, after: int) -> Iterator[Chunk]:
+    """Lines of other places of a source: all over a plain file, some more after the head of a compressed one."""
+    try:
+        if source.splittable:
+            for place in range(1, PLACES + 1):
+                start = max(after + 1, (source.size - HEAD) * place // PLACES)
+                if after < start < source.size:
+                    yield from (c for c in chunks(source, HEAD, start, start + HEAD) if not c.overlong)
+                    after = start
+        elif source.pipe is None:
+            yield from (c for c in islice(chunks(source, HEAD), PLACES_PACKED) if c.offset > after and not c.overlong)
+    except SourceError:
+        return  # whoever reads it will say so
+
+
+def beside(parsers: Mapping[str, Parser], name: str) -> tuple[str, ...]:
+    """The parsers whose lines may stand among those of the one named."""
+    return tuple(other for other in parsers if parsers[other].syslog and other != name) if parsers[name].syslog else ()
+
+
+def surest(parsers: Mapping[str, Parser], block: Block, problems: list[Problem] | None = None) -> tuple[str, float]:
+    """The name of the parser that is surest of the first lines of a source, and how sure (0 to 1).
+
+    One whose `sniff` fails is told of in `problems`, and left out; without these, its error is raised.
+    """
+    found = {}
+    for name, parser in parsers.items():
+        try:
+            found[name] = sure(parser, block)
+        except (Exception, SystemExit) as error:
+            if problems is None:
+                raise
+            package = plugins.packages(plugins.PARSERS).get(name, name)
+            met = f"cannot tell whether a log is its own: {plugins.said(error)}"
+            problems.append(plugins.broken(plugins.PARSERS, name, package, met))
+    name = max(found, key=lambda name: (found[name], name), default="")
+    return name, found.get(name, 0.0)
 
 
 def _first_moment(block: Block) -> int:
@@ -197,7 +259,7 @@ def _years_missing(samples: Iterable[tuple[int, bytes]]) -> tuple[list[int], lis
     return times[yearless].tolist(), offsets[yearless].tolist(), moments.tolist()
 
 
-def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
+def winding(planned: Planned, pieces: Iterator[Chunk]) -> Iterator[tuple[Chunk, Clock]]:
     """Chunks of a source that cannot be sampled before, each with a clock that knows the years up to its end."""
     clock = planned.clock
     walls: list[int] = []
@@ -206,7 +268,7 @@ def winding(planned: Planned, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, 
     year = None if clock.unwound else clock.year
     latest = latest_moment(planned.source.name, planned.source.modified)
     wanted = 0
-    for chunk in chunks:
+    for chunk in pieces:
         samples = []
         while wanted < chunk.offset + len(chunk.data):
             inside = max(0, wanted - chunk.offset)

@@ -20,7 +20,11 @@ from logscan.testing import expectation, samples
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-DOCUMENTS += [*sorted((ROOT / "docs").glob("*.md")), ROOT / "sample_logs" / "README.md"]
+DOCUMENTS += [
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "sample_logs" / "README.md",
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 WRITTEN: dict[Path, str] = runpy.run_path(str(ROOT / "docs" / "write.py"))["documents"]()
 
 

@@ -18,10 +18,10 @@ def formats(
     with told():
         from logscan.output import describe_formats
 
-        lines, problems = describe_formats(paths or [])
+        lines, problems, known = describe_formats(paths or [])
         for line in lines:
             typer.echo(line)
         for problem in problems:
             say(str(problem))
-        if any(problem.fatal for problem in problems):
+        if not known or any(problem.fatal for problem in problems):
             raise typer.Exit(PARTLY)

@@ -27,6 +27,9 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Defa
 Rules = Annotated[
     Path | None, typer.Option(help="Rules and providers of your own, which go first; see `logscan rules test`.")
 ]
+Lang = Annotated[
+    str | None, typer.Option(help="Language of the words: en, th. Default: that of the environment, else English.")
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help=f"End with 2 when less than {STRICT:.1%} of the lines are understood.")
 ]

@@ -55,7 +55,8 @@ def report(
     """Show what failed, for whom, why, and what to do; from log files or from a store."""
     with told():
         from logscan.asked import Wanted, opened
-        from logscan.publish import check_path, gather, screen, write
+        from logscan.publish import check_path, gather, write
+        from logscan.publish.screen import screen
 
         if output:
             check_path(output)

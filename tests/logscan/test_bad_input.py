@@ -101,7 +101,7 @@ def test_a_file_that_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "picture.log").write_bytes(b"\x89PNG\r\n" + random.Random(2).randbytes(5000))
     ended, events, stderr = logscan(beside(tmp_path), tmp_path / "picture.log")
     assert (ended, len(events), len(stderr)) == (PARTLY, 1, 1)
-    assert "looks like no log" in stderr[0]
+    assert "it looks like binary data" in stderr[0]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from logscan.parser import Tally
-from logscan.publish import gather, screen
+from logscan.publish import gather
+from logscan.publish.screen import screen
 from logscan.report import Asked
 from logscan.run import Problem, Run, SourceRead
 

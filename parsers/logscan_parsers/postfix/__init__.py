@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from logscan import syslog
 from logscan.columns import concat, words
+from logscan.neighbours import neighbour
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Bools, Ints
 from logscan_parsers.postfix import delivery, message, policy, session
@@ -79,13 +80,16 @@ DAEMONS = frozenset(
 
 
 def is_postfix(program: str) -> bool:
-    """Whether a syslog tag is one of Postfix's.
+    """Whether a syslog tag is one of Postfix's, and not of a neighbour that calls itself after it.
 
     >>> [is_postfix(tag) for tag in ("postfix/smtp", "mx-out/submission/smtpd", "postfix-out", "dovecot", "smtpd")]
     [True, True, True, False, False]
+    >>> is_postfix("postfix-mta-sts-resolver")
+    False
     """
     name, slash, daemon = program.rpartition("/")
-    return program.startswith("postfix") or (bool(slash) and bool(name) and daemon in DAEMONS)
+    ours = program.startswith("postfix") or (bool(slash) and bool(name) and daemon in DAEMONS)
+    return ours and neighbour(program) is None
 
 
 def sniff(block: Block) -> float:
@@ -103,11 +107,12 @@ def parse(block: Block) -> Parsed:
     envelopes = syslog.read(block)
     events: list[pa.Table] = []
     messages: list[pa.Table] = []
-    understood = known_lines = other = 0
+    understood = known_lines = 0
     unread = [envelopes.unread]
+    not_ours: list[Ints] = [np.empty(0, np.int64)]
     for head in envelopes.parts:
         ours = _ours(head)
-        other += int((~ours).sum())
+        not_ours.append(head.rows[~ours])
         lines = Lines.of(head.take(ours) if not ours.all() else head)
         needless = sessions(lines)
         read = needless.copy()
@@ -121,15 +126,16 @@ def parse(block: Block) -> Parsed:
         known_lines += int(needless.sum())
         unread.append(lines.head.rows[~read & ~needless])
     missed = np.sort(np.concatenate(unread))
+    others = np.sort(np.concatenate(not_ours))
     samples = tuple(
         (int(block.offsets[i]), text[:SAMPLE_LENGTH])
         for i, text in zip(
             missed[:MAX_SAMPLES].tolist(), block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist(), strict=True
         )
     )
-    empty = len(block) - understood - known_lines - other - len(missed)
-    tally = Tally(understood, known_lines + empty, other, len(missed), samples)
-    return Parsed(_in_order(events), concat(messages) if messages else pa.table({}), tally)
+    empty = len(block) - understood - known_lines - len(others) - len(missed)
+    tally = Tally(understood, known_lines + empty, len(others), len(missed), samples)
+    return Parsed(_in_order(events), concat(messages) if messages else pa.table({}), tally, others)
 
 
 def _ours(head: syslog.Heads) -> Bools:
@@ -165,4 +171,5 @@ parser = Parser(
     sniff=sniff,
     parse=parse,
     reads="syslog files (BSD, RFC 3339, RFC 5424), journalctl -o json and short-iso, maillog_file; Postfix 2.2 to 3.11",
+    syslog=True,
 )
