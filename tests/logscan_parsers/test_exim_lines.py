@@ -87,6 +87,7 @@ def test_sniffing() -> None:
     theirs = Block.of(f"{POSTFIX}\n".encode())
     assert parser.sniff(own) == 1
     assert parser.sniff(theirs) == 0
+    assert parser.sniff(Block.of(f"{REFUSALS[0]}\n".encode())) == 1
     assert postfix.sniff(own) == 0
     assert parser.sniff(Block.of(b"2026-11-23 21:29:43 something else\n")) == 0
     assert parser.sniff(Block.of(b"")) == 0
@@ -136,6 +137,12 @@ def test_what_syslog_has_twice_is_told_apart() -> None:
         ("c@d.example", "syslog"),
         ("c@d.example", "syslog-reject"),
     ]
+
+
+def test_a_repeated_refusal_counts_each_time() -> None:
+    stamped, _, words = REFUSALS[0].partition("- -  ")
+    events, tally = whole([f"{stamped}- -  message repeated 3 times: [ {words}]"])
+    assert (tally, len(events)) == (Tally(understood=1), 3)
 
 
 def test_a_refusal_that_syslog_has_once_is_no_copy() -> None:
@@ -246,7 +253,7 @@ def whole(lines: list[str], cuts: list[int] | None = None) -> tuple[list[dict[st
 
 
 @given(st.lists(st.sampled_from(LOG), max_size=40), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_events_do_not_depend_on_the_borders_of_blocks(lines: list[str], data: st.DataObject) -> None:
     lines = [*LOG, *PIECES[:3], *lines, *PIECES[3:], *REFUSALS]
     cuts = sorted(data.draw(st.sets(st.integers(1, len(lines) - 1), max_size=6)))
@@ -254,7 +261,7 @@ def test_the_events_do_not_depend_on_the_borders_of_blocks(lines: list[str], dat
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_reply_comes_through_whatever_it_says(words: str) -> None:
     """Exim logs printable characters as they are, a quote and a backslash with a backslash before them."""
     words = words.replace("\\", "").strip()
@@ -307,7 +314,7 @@ def spoiled(draw: st.DrawFn) -> str:
 
 
 @given(st.lists(spoiled(), min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_spoiled_lines_break_nothing(lines: list[str]) -> None:
     block = Block.of("".join(line + "\n" for line in lines).encode(errors="surrogateescape"))
     found = parser.parse(block)

@@ -44,10 +44,11 @@ def is_exim(program: str) -> bool:
 
 def sniff(block: Block) -> float:
     """How sure it is that these lines are Exim's: the share of those that it understands or knows."""
-    tally = parse(block).tally
-    if not tally.understood:
+    parsed = parse(block)
+    tally, kept = parsed.tally, len(parsed.parts)
+    if not tally.understood + kept:
         return 0.0
-    return max(0.5 if tally.other else 0.0, (tally.understood + tally.known) / tally.lines)
+    return max(0.5 if tally.other else 0.0, (tally.understood + tally.known + kept) / len(block))
 
 
 def parse(block: Block) -> Parsed:
@@ -142,9 +143,9 @@ def _syslog(block: Block, rows: Ints, found: _Found) -> Ints:
         events = twins(_in_order([*singles.events, *joined.events]))
         away = np.empty(0, np.int64)
         if len(events):
-            leaving = refusals(events)
-            away = np.unique(events["offset"].to_numpy()[leaving])
-            found.events.append(events.filter(pa.array(~leaving)))
+            places = events["offset"].to_numpy()
+            away = np.setdiff1d(places[refusals(events)], offsets[head.repeats != 1])
+            found.events.append(events.filter(pa.array(~np.isin(places, away))))
         found.messages += singles.messages + joined.messages
         first = parts["offset"].to_numpy()[entries.first]
         gone = np.flatnonzero(np.isin(first, away))

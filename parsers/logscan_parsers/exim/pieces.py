@@ -23,7 +23,11 @@ from logscan.spans import Bools, Ints, Spans
 from logscan.syslog import Heads
 
 _PIECE = r"^\[(?P<number>\d{1,4})(?P<joint>[/\\])(?P<count>\d{1,4})\] (?P<text>(?s:.*))$"
-_PROCESS = r"^(?:<\d+>1 [^ ]+ [^ ]+ [^ ]+ (?P<named>\d{1,10}) |.*? [^ ]*exim[^ \[]*\[(?P<bracketed>\d{1,10})\]: )"
+_PROCESS = (
+    r"^(?:<\d+>1 [^ ]+ [^ ]+ [^ ]+ (?P<named>\d{1,10}) "
+    r"|.*? [^ ]*exim[^ \[]*\[(?P<bracketed>\d{1,10})\]: "
+    r'|\{.*?"_PID" ?: ?"(?P<journal>\d{1,10})")'
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,14 @@ def find(head: Heads) -> tuple[Bools, pa.StructArray]:
 def processes(lines: Spans) -> pa.StringArray:
     """The process ids in syslog lines; empty where a line has none.
 
-    >>> rows, _ = Spans.lines(b"Nov 23 21:29:55 mx exim[23]: a\\n<22>1 2026-11-23T21:29:55Z mx exim 24 - -  b\\n?\\n")
+    >>> rows, _ = Spans.lines(b"Nov 23 21:29:55 mx exim[23]: a\\n<22>1 2026-11-23T21:29:55Z mx exim 24 - -  b\\n"
+    ...     b'{"_PID":"25","MESSAGE":"c"}\\n?\\n')
     >>> processes(rows).to_pylist()
-    ['23', '24', '']
+    ['23', '24', '25', '']
     """
     found = pc.extract_regex(lines.to_arrow(), _PROCESS)
-    bracketed, named = found.field("bracketed"), found.field("named")
-    ids = pc.if_else(pc.equal(bracketed, ""), named, bracketed)
+    # Of the three, two are empty.
+    ids = pc.binary_join_element_wise(*(found.field(name) for name in ("named", "bracketed", "journal")), "")
     return pc.if_else(found.is_valid(), ids, "")
 
 
