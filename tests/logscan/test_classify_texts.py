@@ -56,6 +56,8 @@ from logscan.classifier.model import features, trained
         ("", None, None),
         ("Mailbox full", None, None),
         ("the user has 512 messages, over 500 MB", None, None),
+        ("the limit was 500 messages, the delay was 300 s", None, None),
+        ("delivery failed with 550 and nothing else", 550, None),
         ("X-Unix; 255", None, None),
         ("from 5.1.1.4 by Exim 4.9.1", None, None),
         ("see RFC 5321 4.2.1 on port 587", None, None),
