@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan.counts import largest_first, rollup
-from logscan.report import FAILED, INBOUND, Answer, Asked, Chart, Report
+from logscan.report import FAILED, INBOUND, Answer, Asked, Report
 
 FEW = 5
 
@@ -21,7 +21,6 @@ def answer(asked: Asked) -> Answer:
     return Answer(
         table.select(["remote_ip", "logins", "looks_like", "process", "since", "last"]),
         f"Logins that we refused, by address; more than {FEW} from one are rarely a typing error.",
-        Chart("bars", x="remote_ip", y="logins"),
     )
 
 

@@ -1,11 +1,11 @@
-"""Which provider refuses us for which reason: one cause dark at all is our own trouble, one square dark is theirs."""
+"""Which provider refuses us for which reason: one cause at all of them is our own trouble."""
 
 from __future__ import annotations
 
 import pyarrow.compute as pc
 
 from logscan.counts import largest_first, rollup
-from logscan.report import SENT, Answer, Asked, Chart, Report
+from logscan.report import SENT, Answer, Asked, Report
 
 
 def answer(asked: Asked) -> Answer:
@@ -15,7 +15,6 @@ def answer(asked: Asked) -> Answer:
     return Answer(
         table.rename_columns({"events": "failures"}),
         "Failures of mail that we sent, by provider and cause.",
-        Chart("heat", x="cause", y="failures", by="provider"),
         shown=("provider", "cause", "failures", "since", "last"),
     )
 

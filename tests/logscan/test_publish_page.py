@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from logscan.changes import Change
 from logscan.parser import Tally
 from logscan.publish import gather
+from logscan.publish.night import of_night
 from logscan.publish.page import page
 from logscan.report import Asked
 from logscan.run import Problem, Run, SourceRead
@@ -44,7 +46,13 @@ def made() -> str:
     ]
     events += [{**failure, "action": "rejected", "direction": "inbound", "remote_ip": LONG, "cause": LONG}] * 3
     read = SourceRead(f"/var/log/{LONG}", "postfix", 1.0, 1, Tally(unread=9, samples=((1, LONG), (2, "a b"))), 1)
-    return page(gather(Asked.of(*events).events, Run((read,), (Problem(LONG, LONG, LONG),))))
+    findings = gather(Asked.of(*events).events, Run((read,), (Problem(LONG, LONG, LONG),)))
+    changed = [
+        Change("domain", f"0.{LONG}.example", "new", 10**6, 10**7, 0.1, 0, (1, 2, 3, 4), 0.0),
+        Change("cause", "authentication-policy", "spiking", 40, 90, 2.5, 3, (1, 2, 3, 4), 0.0),
+        Change("code", "550 5.7.26", "vanished", 0, 90, 52.5, 50, (51, 52, 53, 54), 0.0),
+    ]
+    return page(of_night(findings, changed, 28))
 
 
 def test_the_page_asks_no_network_and_runs_no_script(made: str) -> None:
@@ -97,3 +105,12 @@ class TestInABrowser:
     def test_what_sticks_out_is_seen(self, made: str, tmp_path: Path) -> None:
         wide = made.replace("</main>", '<div style="width:2000px">x</div></main>')
         assert sticks_out(wide, 360, tmp_path)[1] > 1000
+
+
+def test_what_changed_stands_first(made: str) -> None:
+    first = made.index('<h2 id="changes">What changed</h2>')
+    assert first == made.index("<h2 id=", made.index("<main>"))
+    section = made[first : made.index("</section>", first)]
+    for words in ("new domain", "spiking cause", "vanished code", "1,000,000", "our postmaster", "550 xxx", "<li>"):
+        assert words in section
+    assert "What changed: 1 new domain" in made[: made.index("</h1>")]
