@@ -121,6 +121,22 @@ def changes(series: Mapping[Kind, Series]) -> list[Change]:
     return [found for found, _ in judged[:last] if found]
 
 
+def by_day(series: Mapping[Kind, Series], day: date) -> pa.Table:
+    """Messages and failed ones by day up to `day`, all domains together: time (its midnight, as if in UTC), rate.
+
+    >>> one = Series.of(["a.example", "b.example"], np.array([[1, 0], [2, 0]]), np.array([[4, 0], [6, 0]]))
+    >>> by_day({"domain": one}, date(2026, 11, 23)).to_pylist()[0]["rate"]
+    0.3
+    """
+    domains = series["domain"]
+    failed, tried = domains.failed.sum(axis=0), domains.tried.sum(axis=0)
+    days = [datetime.combine(day - timedelta(days=back), time(), UTC) for back in range(len(tried) - 1, -1, -1)]
+    rate = pa.array(failed / np.maximum(tried, 1), mask=tried == 0)
+    return pa.table(
+        {"time": pa.array(days, pa.timestamp("us", "UTC")), "messages": tried, "failed": failed, "rate": rate}
+    )
+
+
 def _judged(kind: Kind, series: Series) -> Iterator[tuple[Change | None, float]]:
     """Each name that is worth a test, with its p; None for a change that is too small to tell, but was tested."""
     days = np.flatnonzero(series.tried[:, :-1].any(axis=0))

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from logscan import alerts
 from logscan.alerts import Alert
-from logscan.changes import Change, changes, daily, within
+from logscan.changes import Change, by_day, changes, daily, within
 from logscan.config import Config
 from logscan.durable import replacing
 from logscan.ingest import ingest
@@ -108,8 +108,8 @@ def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> 
     zone = config.zone()
     series = daily(events, day, zone)
     changed = changes(series)
-    days = int(series["cause"].tried[:1, :-1].any(axis=0).sum())
-    findings = of_night(gather(events.filter(within(day, zone)), told, top=config.report.top), changed, days)
+    findings = gather(events.filter(within(day, zone)), told, top=config.report.top)
+    findings = of_night(findings, changed, by_day(series, day))
     on, turned = alerts.turns(state.alerts, alerts.holding(config.alerts.rule, events, run, now), now)
     host = config.report.host or safe(socket.gethostname(), 100)
     summary = findings.summary

@@ -139,6 +139,9 @@ def test_a_night(site: Site) -> None:
         assert words in text and words in html
     assert "blocked using zen.spamhaus.org" in html
     assert len(mail.as_bytes()) < 100_000
+    [weeks] = [one.answer.table for one in night.findings.findings if one.report.name == "weeks"]
+    assert weeks["messages"].to_pylist() == [120] * 29
+    assert weeks["failed"].to_pylist() == [2] * 28 + [61]
     assert not re.search(r"<script|<img|https?://(?!www\.w3)|url\(", html)
 
 

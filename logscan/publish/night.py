@@ -15,7 +15,7 @@ from logscan.changes import BEYOND, FACTOR, FALSE_SHARE, LEAST, LEAST_DAYS, POIN
 from logscan.counts import SENT, largest_first
 from logscan.publish.findings import Finding, Findings
 from logscan.publish.text import counted, percent, safe
-from logscan.report import Answer, Report
+from logscan.report import Answer, Chart, Report
 
 NOTE = (
     "Messages that failed, against the last four weeks: a message that is put off many times, or goes to many"
@@ -29,8 +29,8 @@ NAMED = 2
 COLUMN: dict[Kind, str] = {"cause": "cause", "domain": "recipient_domain", "provider": "provider"}
 
 
-def of_night(findings: Findings, changed: Sequence[Change], days: int) -> Findings:
-    """The findings of a day with what changed; `days` with mail there were before it."""
+def of_night(findings: Findings, changed: Sequence[Change], weeks: pa.Table) -> Findings:
+    """The findings of a day with what changed, and the weeks before it (`changes.by_day`)."""
     answer = Answer(
         told(findings.failures, changed),
         NOTE,
@@ -38,10 +38,17 @@ def of_night(findings: Findings, changed: Sequence[Change], days: int) -> Findin
         below=("meaning", "next_steps", "sample"),
         brief=("change", "name", "failed", "usual", "who_acts", "next_steps"),
     )
-    finding = Finding(Report("changes", "What changed", lambda _: answer, place=0), "logscan", answer)
+    before = weeks if pc.any(pc.greater(weeks["messages"], 0)).as_py() else weeks.slice(0, 0)
+    trend = Answer(before, "Messages and those that failed, by day.", Chart("stacks", x="time", y="failed"))
+    own = (_finding("changes", "What changed", answer), _finding("weeks", "The last weeks", trend))
+    days = sum(1 for tried in weeks["messages"].to_pylist()[:-1] if tried)
     said, usual = verdict(changed, days), findings.summary.sentences
     summary = replace(findings.summary, sentences=(*said, *usual) if changed else (*usual, *said))
-    return replace(findings, summary=summary, findings=(finding, *findings.findings))
+    return replace(findings, summary=summary, findings=(*own, *findings.findings))
+
+
+def _finding(name: str, title: str, answer: Answer) -> Finding:
+    return Finding(Report(name, title, lambda _: answer), "logscan", answer)
 
 
 def verdict(changed: Sequence[Change], days: int) -> tuple[str, ...]:

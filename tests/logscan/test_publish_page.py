@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from logscan.changes import Change
+from logscan.changes import Change, Series, by_day
 from logscan.parser import Tally
 from logscan.publish import gather
 from logscan.publish.night import of_night
@@ -52,7 +54,9 @@ def made() -> str:
         Change("cause", "authentication-policy", "spiking", 40, 90, 2.5, 3, (1, 2, 3, 4), 0.0),
         Change("code", "550 5.7.26", "vanished", 0, 90, 52.5, 50, (51, 52, 53, 54), 0.0),
     ]
-    return page(of_night(findings, changed, 28))
+    counts = np.arange(29)[None, :]
+    weeks = by_day({"domain": Series.of([LONG], counts, counts * 1000)}, date(2026, 11, 23))
+    return page(of_night(findings, changed, weeks))
 
 
 def test_the_page_asks_no_network_and_runs_no_script(made: str) -> None:
@@ -114,3 +118,5 @@ def test_what_changed_stands_first(made: str) -> None:
     for words in ("new domain", "spiking cause", "vanished code", "1,000,000", "our postmaster", "550 xxx", "<li>"):
         assert words in section
     assert "What changed: 1 new domain" in made[: made.index("</h1>")]
+    weeks = made.index('<h2 id="weeks">')
+    assert "Columns of failed by time, the largest of 29: 2026-11-23 28" in made[weeks:]
