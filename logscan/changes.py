@@ -11,6 +11,9 @@ How it is judged, for each name (a cause, a code, a domain, a provider) on its o
   gives the failures to be expected. They are taken as negative binomial: a Poisson count whose rate is not known
   exactly (few failures so far) and wanders from day to day. How much it wanders is estimated by moments from the name's
   own days, drawn towards what is usual among its like (as in McCullagh and Nelder, Generalized Linear Models, 6.2).
+  An outage of some days, four weeks back at most, is left out of both, so that it hides no other (`_ordinary`).
+* Vanished is what failed yesterday and on all the same weekdays, and not today, where `MISSED` or more were to be
+  expected even at the rate of its quiet days (the lower quartile).
 * Many names. Of thousands of names some are odd every day. The Benjamini-Hochberg procedure (J. R. Statist. Soc. B 57,
   1995) keeps the expected share of false changes below `FALSE_SHARE`.
 * Size. What is certain may still not matter: a change has `LEAST` messages, `FACTOR` times what was to be expected,
@@ -257,6 +260,8 @@ def _change(kind: Kind, series: Series, row: int, expected: float, p: float) -> 
 
 def at_least(count: int, mean: float, size: float) -> float:
     """Chance of `count` or more of a negative binomial of this mean and size (variance mean + mean²/size).
+
+    Exact where the count is above the mean; far below it the sum may be cut short.
 
     >>> round(at_least(1, 0.5, 1e9), 4)  # all but Poisson: 1 - exp(-0.5)
     0.3935
