@@ -1,4 +1,4 @@
-"""How worker processes live and die. They keep freed memory: a scan frees and takes the same few megabytes for each block.
+"""How worker processes live and die. They keep freed memory: a scan frees and takes the same megabytes for each block.
 
 By default malloc gives large blocks back to the system at once and gets them again page by page. On virtual machines
 those page faults took as long as the parsing itself, most of all with several workers (2 cores, glibc 2.36: 105 ms a
