@@ -38,7 +38,9 @@ LINE = (
     "relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced "
     "(host mx.b.example[192.0.2.1] said: 550 5.1.1 {words} (in reply to RCPT TO command))\n"
 )
-BANNER = b"2026-11-01T00:00:00+00:00 mx postfix/master[1]: daemon started -- version 3.10.5, configuration /etc/postfix\n"
+BANNER = (
+    b"2026-11-01T00:00:00+00:00 mx postfix/master[1]: daemon started -- version 3.10.5, configuration /etc/postfix\n"
+)
 PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
@@ -300,7 +302,9 @@ def main() -> int:
                 print(f"seed {told.seed}: {told.lost} lost, {told.doubled} doubled", flush=True)
         took = time.perf_counter() - began
         what = "whole scans" if stored else "recognising"
-        print(f"{count:,} histories ({what}), {lines:,} lines: {lost} lost, {doubled} doubled, {took:.0f} s", flush=True)
+        print(
+            f"{count:,} histories ({what}), {lines:,} lines: {lost} lost, {doubled} doubled, {took:.0f} s", flush=True
+        )
     return int(wrong)
 
 

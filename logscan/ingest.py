@@ -151,6 +151,10 @@ class Recognising:
             if found.kind is Kind.PART:
                 if isinstance(sight.content, Unpacked) and sight.content.error:
                     self.problems.append(sight.content.error.problem)
+                else:
+                    met = f"is the beginning of a log that was read before up to byte {found.known.offset}"
+                    advice = "left out: a copy under way, or one that never got done"
+                    self.problems.append(Problem(source.name, met, advice, fatal=False))
                 continue
             if found.kind is Kind.CUT:
                 met = f"was read before up to byte {found.known.offset}, and has lost its end since"
@@ -181,6 +185,8 @@ class Recognising:
                 own = sight.fingerprint()
                 longer = kept.get(own.begin.hash, [])
                 if any(other.fingerprint() == own or other.fingerprint().covers(own) for other in longer):
+                    if isinstance(sight.content, Unpacked) and sight.content.error:
+                        self.problems.append(sight.content.error.problem)
                     continue
                 for mark in own.lines:
                     kept.setdefault(mark.hash, []).append(sight)
