@@ -23,10 +23,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from histories import Logs, numbers, unpack
+from histories import Logs
 
 from logscan.ingest import ingest
 from logscan.plan import Options
@@ -153,7 +154,7 @@ def kills(count: int, folder: Path, seed: int = 1) -> tuple[int, int]:
             fault = (
                 kill_at_call(choose.randrange(1, 140)) if choose.random() < 0.6 else kill_after(choose.uniform(0, took))
             )
-            died += os.WIFSIGNALED(broken_off(lambda night=night: run(nights[night], store), fault))  # type: ignore[misc]
+            died += os.WIFSIGNALED(broken_off(partial(run, nights[night], store), fault))
         run(nights[night], store)
         if content(store) != want[night] or Store.open(store).check():
             wrong += 1
@@ -195,7 +196,7 @@ def full(count: int, folder: Path, seed: int = 1, *, small: bool = True) -> tupl
                 about = os.statvfs(disk)
                 filler.write_bytes(b"x" * max(0, about.f_bavail * about.f_frsize - left))
                 fault = int
-            status = broken_off(lambda disk=disk: run(nights[1], disk / "store"), fault)  # type: ignore[misc]
+            status = broken_off(partial(run, nights[1], disk / "store"), fault)
             refused += status != 0
             filler.unlink(missing_ok=True)
             if status and content(disk / "store") not in want:
@@ -205,7 +206,10 @@ def full(count: int, folder: Path, seed: int = 1, *, small: bool = True) -> tupl
     return refused, wrong
 
 
-TRACED = "openat,creat,write,pwrite64,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,close,dup,dup2,fcntl"
+TRACED = (
+    "openat,creat,write,pwrite64,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,"
+    "fsync,fdatasync,close,dup,dup2,fcntl"
+)
 CALL = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(\w+)\((.*)\)\s+= (-?\d+)")
 TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -487,8 +491,6 @@ def main() -> int:
             print(f"{commits:,} commits and {reads:,} reads at once: {met or 'no error'}", flush=True)
     return int(bool(bad))
 
-
-__all__ = ["crowd", "full", "kills", "numbers", "power", "unpack"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -34,8 +34,8 @@ from logscan.store import Store
 from logscan.store.fingerprint import Fingerprint, Fingerprints
 
 LINE = (
-    "2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}+00:00 mx postfix/smtp[1]: {number:012X}: to=<r{number}@b.example>, "
-    "relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced "
+    "2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}+00:00 mx postfix/smtp[1]: {number:012X}: "
+    "to=<r{number}@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced "
     "(host mx.b.example[192.0.2.1] said: 550 5.1.1 {words} (in reply to RCPT TO command))\n"
 )
 BANNER = (
@@ -66,6 +66,7 @@ class Logs:
 
     @property
     def live(self) -> Path:
+        """The log that is written."""
         return self.folder / "mail.log"
 
     def _fresh(self) -> None:
@@ -95,6 +96,7 @@ class Logs:
             self.torn = line[at:]
 
     def end_line(self) -> None:
+        """A torn line gets its end."""
         if self.torn:
             self._append(self.torn)
             self.torn = b""

@@ -24,7 +24,10 @@ from logscan.sources import source as sources
 from logscan.store import Store
 
 DAY = "2026-11-{day:02}T12:00:{second:02}+00:00 mx postfix/{rest}\n"
-TO = "to=<{to}@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn={dsn}, status={status} ({said})"
+TO = (
+    "to=<{to}@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn={dsn}, "
+    "status={status} ({said})"
+)
 
 
 def line(day: int, second: int, rest: str) -> str:
