@@ -237,6 +237,7 @@ class Disk:
         self.safe_names = dict(self.names)
 
     def inside(self, path: str) -> bool:
+        """Whether a path lies in the folder."""
         return path == self.root or path.startswith(self.root + "/")
 
     def apply(self, call: str, text: str, result: int) -> bool:

@@ -17,7 +17,7 @@ from logscan.schema import EVENTS
 from logscan.store import Store
 
 DAYS = 400
-LAST = datetime(2026, 10, 31, tzinfo=UTC)
+LAST = datetime(2026, 10, 1, tzinfo=UTC)  # the first day of the new log
 SLOWER = 1.15
 MEGABYTES = 700
 

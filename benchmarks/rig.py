@@ -69,9 +69,10 @@ def logscan() -> str:
     return command
 
 
-def scan(log: Path, out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
-    """The command that scans `log` into `out`."""
-    return [logscan(), "scan", log, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
+def scan(log: Path | list[Path], out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
+    """The command that scans a log, or several, into `out`."""
+    logs = log if isinstance(log, list) else [log]
+    return [logscan(), "scan", *logs, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
 
 
 def seconds(command: list[str | Path]) -> float:
@@ -84,11 +85,11 @@ def seconds(command: list[str | Path]) -> float:
     return took
 
 
-def make_log(folder: Path, messages: int, log: Path) -> Path:
-    """Write a Postfix log of so many messages by genlog; gives the file with its counts."""
+def make_log(folder: Path, messages: int, log: Path, mta: str = "postfix") -> Path:
+    """Write a server's log of so many messages by genlog; gives the file with its counts."""
     truth = log.with_suffix(".json")
     tool = shared(folder, "tools", "genlog.py")
-    options: list[str | Path] = ["--mta", "postfix", "--messages", str(messages), "--out", log, "--truth", truth]
+    options: list[str | Path] = ["--mta", mta, "--messages", str(messages), "--out", log, "--truth", truth]
     print(f"writing a log of {messages:,} messages ...", flush=True)
     seconds([sys.executable, tool, *options])
     os.utime(log, (WRITTEN, WRITTEN))

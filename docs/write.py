@@ -1,4 +1,4 @@
-"""Writes what documents take from the program: the page of columns, and the README's first screen.
+"""Writes what documents take from the program: the pages of columns and codes, and the README's first screen.
 
 Run it after a change: a document that is not as this script would write it fails a test.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from logscan import catalogue
 from logscan.schema import COLUMNS, SCHEMA_VERSION
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +33,55 @@ How the values of `action` are counted: [COUNTING.md](COUNTING.md).
 
 def documents() -> dict[Path, str]:
     """The documents, and what they should be."""
-    return {ROOT / "docs" / "COLUMNS.md": _columns(), ROOT / "README.md": _readme()}
+    pages = {ROOT / "docs" / _codes_name(language): _codes(language) for language in catalogue.languages()}
+    return {ROOT / "docs" / "COLUMNS.md": _columns(), **pages, ROOT / "README.md": _readme()}
+
+
+def _codes_name(language: str) -> str:
+    return "CODES.md" if language == catalogue.LANGUAGE else f"CODES.{language}.md"
+
+
+def _codes(language: str) -> str:
+    """The guide to codes and causes, in one language."""
+    words = catalogue.language_words(language)
+    page, labels, digits = words["page"], words["labels"], words["digits"]
+    others = " · ".join(
+        f"[{name}]({_codes_name(one)})" for one, name in catalogue.languages().items() if one != language
+    )
+    lines = [f"# {page['title']}", "", others, "", *page["about"], "", f"## {page['digits']}", ""]
+    lines += _table(["", labels["code"], ""], [(f"{first}xx", *digits["first"][first]) for first in digits["first"]])
+    lines += _table(["", labels["code"]], [(f"x{second}x", digits["second"][second]) for second in digits["second"]])
+    lines += [f"## {page['codes']}", ""]
+    none = words["sentences"]["no-standard"]
+    lines += _table(
+        [labels["code"], "", "", labels["actor"], labels["steps"], labels["sources"]],
+        [
+            (str(code.number), code.name, code.meaning, words["actors"][code.actor], code.step, code.source or none)
+            for code in catalogue.codes(language).values()
+        ],
+    )
+    lines += [f"## {page['enhanced']}", ""]
+    known = [catalogue.enhanced(f"5.{detail}", language) for detail in words["enhanced"]["details"]]
+    lines += _table(
+        [labels["enhanced"], "", "", labels["steps"], labels["cause"], labels["sources"]],
+        [
+            (f"X{one.code[1:]}", one.parts[-1], one.meaning, one.step, one.cause, f"{one.title} ({one.source})")
+            for one in known
+        ],
+    )
+    lines += [f"## {page['causes']}", ""]
+    for cause in catalogue.causes(language).values():
+        lines += [f"### {cause.name}", "", cause.meaning, ""]
+        lines += [f"{labels['actor']}: {words['actors'][cause.actor]}.", ""]
+        if cause.name != "success":
+            lines += [f"{labels['retry']}: {words['retries'][cause.retry]}.", ""]
+        lines += [*(f"{number}. {step}" for number, step in enumerate(cause.steps, 1)), "", cause.source, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(heads: list[str], rows: list[tuple[str, ...]]) -> list[str]:
+    cut = [[cell.replace("|", "\\|") for cell in row] for row in ([heads, ["---"] * len(heads), *rows])]
+    return [*("| " + " | ".join(row) + " |" for row in cut), ""]
 
 
 def _columns() -> str:

@@ -12,6 +12,7 @@ What is known then of a message that has not ended goes on to the next scan into
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -198,6 +199,24 @@ def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
     return concat([settled.events, rest.events.drop_columns(["source_rank"])])
 
 
+def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Parts of lines (parser.py) in the order of sources and offsets, by the first source that their `queue_id` is in.
+
+    What belongs together stays together.
+
+    >>> parts = {"host": ["mx"] * 3, "queue_id": ["A", "B", "A"], "source_rank": [1, 1, 0], "offset": [0, 9, 5]}
+    >>> [(rank, rows["offset"].to_pylist()) for rank, rows in by_first_source(pa.table(parts))]
+    [(0, [5, 0]), (1, [9])]
+    """
+    ranks, offsets = (parts[name].to_numpy() for name in ("source_rank", "offset"))
+    keys = _keys(parts, parts.slice(0, 0))
+    order = np.lexsort((offsets, ranks))
+    _, first, of_key = np.unique(keys[order], return_index=True, return_inverse=True)
+    home = ranks[order][first][of_key]
+    for rank in np.unique(home).tolist():
+        yield rank, parts.take(pa.array(order[home == rank]))
+
+
 def ranked(table: pa.Table, rank: int) -> pa.Table:
     """A table of one source with `source_rank`, the source's place in the order of time."""
     return put(table, "source_rank", pa.array(np.full(len(table), rank, np.int64)))
@@ -304,8 +323,9 @@ def _with_recipients(
     """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
     An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
-    in that line, after all hosts were tried (smtp/smtp_trouble.c). What expired (qmgr names none) was for the message's
-    only recipient; with several, some may have been delivered before, so it stays unknown.
+    in that line, after all hosts were tried (smtp/smtp_trouble.c); where the attempt names no process (Exim), of the
+    next outcome. What expired (qmgr names none) was for the message's only recipient; with several, some may have been
+    delivered before, so it stays unknown.
 
     known: recipients of lives, as an earlier scan found them.
     """
@@ -317,16 +337,18 @@ def _with_recipients(
     wanting = nameless & pc.equal(actions, "attempt").fill_null(False).to_numpy()
     if not wanting.any() and not expired.any():
         return events
-    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
-    rows = np.lexsort((*order, process, lives))
-    stated = np.where(events["recipient"].is_valid().to_numpy()[rows], np.arange(len(rows)), len(rows))
-    following = np.minimum.accumulate(stated[::-1])[::-1]
-    found = following < len(rows)
-    target = rows[np.where(found, following, 0)]
-    same = found & (lives[target] == lives[rows]) & (process[target] == process[rows])
-    place = np.full(len(rows), -1, np.int64)
-    place[rows] = np.where(same, target, -1)
-    place[~wanting] = -1
+    named = events["process"].is_valid().to_numpy()
+    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks()
+    process = process.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    place = np.full(len(events), -1, np.int64)
+    stated = events["recipient"].is_valid().to_numpy()
+    for which_wants, by_process in ((wanting & named, True), (wanting & ~named, False)):
+        if which_wants.any():
+            following = _following(stated, [*order, *([process] if by_process else []), lives])
+            target = np.where(following >= 0, following, 0)
+            same = (following >= 0) & (lives[target] == lives)
+            same &= (process[target] == process) | (not by_process)
+            place = np.where(which_wants & same, target, place)
     recipients = events["recipient"]
     if expired.any():
         if known:
@@ -340,6 +362,17 @@ def _with_recipients(
     recipients = events["recipient"]
     at = events.column_names.index("recipient")
     return events.set_column(at, "recipient", pc.coalesce(recipients, taken))
+
+
+def _following(stated: Bools, order: list[Ints]) -> Ints:
+    """For each row the next one in order that is stated, itself included; -1 where none is."""
+    rows = np.lexsort(order)
+    place = np.where(stated[rows], np.arange(len(rows)), len(rows))
+    following = np.minimum.accumulate(place[::-1])[::-1]
+    found = np.full(len(rows), -1, np.int64)
+    here = following < len(rows)
+    found[rows[here]] = rows[following[here]]
+    return found
 
 
 def _only_recipient(recipients: pa.ChunkedArray, lives: Ints) -> Ints:

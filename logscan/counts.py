@@ -6,6 +6,7 @@ How events are counted stands here, once. A row of the data set is one reply or 
   A delivery is one try for one recipient, so a message put off twice and then delivered counts three.
 * A failure is a delivery that was deferred, bounced, expired or rejected.
 * Received mail is inbound: we answered a client. The same four outcomes there are refusals, and no deliveries of ours.
+* A copy (what a preferred log of the same server tells as well) is left out of all counts.
 * All other actions (attempt, warned, notified, aborted, held, ...) are neither.
 """
 
@@ -24,6 +25,7 @@ FAILURES = ("deferred", "bounced", "expired", "rejected")
 INBOUND: pc.Expression = (ds.field("direction") == "inbound").is_valid() & (ds.field("direction") == "inbound")
 SENT: pc.Expression = ~INBOUND
 FAILED: pc.Expression = ds.field("action").isin(FAILURES)
+COUNTED: pc.Expression = ~(ds.field("copy").is_valid() & ds.field("copy"))
 
 # 65,536 rows of the widest columns that are read here (reply) are some 10 MB; few batches are read ahead.
 SCAN = {"batch_size": 65_536, "batch_readahead": 2, "fragment_readahead": 1}
@@ -50,6 +52,8 @@ def count(
     """
     keys, first = _expressions(events.schema, by), _expressions(events.schema, first)
     columns = {**keys, **first, "since": ds.field("time"), "last": ds.field("time")}
+    if "copy" in events.schema.names:
+        where = COUNTED if where is None else COUNTED & where
     scanner = events.scanner(columns=columns, filter=where, **SCAN)
     parts = [rollup(_with_events(scanner.projected_schema.empty_table()), [*keys], [*first])]
     gathered, limit = 0, GATHER

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import idna
 import numpy as np
 import pyarrow as pa
 
 from logscan.columns import put, word, words
+from logscan.copies import HAPPENING, PREFERENCE, preferred
 from logscan.schema import EVENTS
 from logscan.spans import Spans
 
 
-def enrich(events: pa.Table, mta: str, source: str) -> pa.Table:
-    """Events of one source with all columns of `schema.EVENTS`, those of `classify` still empty."""
-    rows = len(events)
-    for name, column in (("mta", word(mta, rows)), ("source", word(source, rows))):
-        events = events.append_column(name, column)
-    return conform(with_domains(events))
+def enrich(events: pa.Table, mta: str, source: str | None, logs: Sequence[str] = ()) -> pa.Table:
+    """Events of one parser with all columns of `schema.EVENTS`, those of `classify` still empty.
+
+    source: the file that they stand in, None where their column `source` says so. logs: as `Parser.logs`. What tells
+    copies (copies.py) stays, until all events of a moment are at hand.
+    """
+    events = put(events, "mta", word(mta, len(events)))
+    if source is not None:
+        events = put(events, "source", word(source, len(events)))
+    events = preferred(with_domains(events), mta, logs)
+    made = conform(events)
+    for name in (HAPPENING, PREFERENCE):
+        if name in events.column_names:
+            made = made.append_column(name, events[name])
+    return made
 
 
 def with_domains(events: pa.Table) -> pa.Table:
@@ -62,7 +74,7 @@ def conform(events: pa.Table) -> pa.Table:
         if field.name not in events.column_names:
             missing = (
                 pa.array(np.zeros(len(events), bool))
-                if field.name == "code_implied"
+                if pa.types.is_boolean(field.type)
                 else _nulls(field.type, len(events))
             )
             columns.append(missing)

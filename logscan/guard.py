@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from logscan import plugins
 from logscan.columns import concat
+from logscan.copies import HAPPENING
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.run import Problem
 from logscan.schema import EVENTS, FACTS, WORD
@@ -25,8 +26,12 @@ from logscan.schema import EVENTS, FACTS, WORD
 FAILURES_IN_A_BLOCK = 64
 
 _NEEDED = {"events": ("time", "host", "offset"), "messages": ("time", "host", "queue_id", "offset", "mark")}
-_OF_MESSAGES = (*_NEEDED["messages"], *FACTS)
-_TYPES = {field.name: field.type for field in EVENTS} | {"mark": pa.int8()}
+_OF_MESSAGES = (*_NEEDED["messages"], *FACTS, "source_rank")
+_TYPES = {field.name: field.type for field in EVENTS} | {
+    "mark": pa.int8(),
+    HAPPENING: pa.int64(),
+    "source_rank": pa.int64(),
+}
 
 
 class ContractError(ValueError):
@@ -73,13 +78,31 @@ class Guard:
             halves = [np.arange(middle), np.arange(middle, len(block))]
             return _together([self._parse(block.take(rows), until) for rows in halves if len(rows)], middle)
 
+    def settle(self, parts: pa.Table, problems: list[Problem]) -> Parsed:
+        """What the parser makes of parts of lines (`Parsed.parts`); what is wrong with it goes to `problems`."""
+        try:
+            if self.parser.settle is None:
+                raise ContractError("it gives parts, and cannot settle them")
+            parsed = self.parser.settle(parts)
+            for what, table in (("events", parsed.events), ("messages", parsed.messages)):
+                _check_columns(what, table, ("source_rank", "source") if what == "events" else ("source_rank",))
+            return replace(parsed, messages=_uniform(parsed.messages))
+        except (Exception, SystemExit) as error:
+            if os.environ.get("LOGSCAN_DEBUG"):
+                raise
+            problems.append(self._problem(parts["source"][0].as_py(), parts["offset"][0].as_py(), error))
+            return Parsed(pa.table({}), pa.table({}), Tally(unread=len(parts)))
+
     def _tell(self, block: Block, error: BaseException) -> None:
         if not self.problems:
-            name = self.parser.name
-            package = plugins.packages(plugins.PARSERS).get(name, "unregistered")
-            met = f"the parser {name} ({package}) failed on some of its lines, from here on"
-            advice = f"they are counted as unread; report it to its author: {plugins.said(error)}"
-            self.problems.append(Problem(block.source, met, advice, int(block.offsets[0])))
+            self.problems.append(self._problem(block.source, int(block.offsets[0]), error))
+
+    def _problem(self, source: str, offset: int, error: BaseException) -> Problem:
+        name = self.parser.name
+        package = plugins.packages(plugins.PARSERS).get(name, "unregistered")
+        met = f"the parser {name} ({package}) failed on some of its lines, from here on"
+        advice = f"they are counted as unread; report it to its author: {plugins.said(error)}"
+        return Problem(source, met, advice, offset)
 
 
 def sure(parser: Parser, block: Block) -> float:
@@ -111,7 +134,9 @@ def check(parsed: Any, block: Block) -> None:
         raise ContractError(f"its tally is {type(tally).__name__}, not Tally")
     if min(tally.understood, tally.known, tally.other, tally.unread) < 0:
         raise ContractError(f"its tally has a count below zero: {tally}")
-    if tally.lines != len(block):
+    if not isinstance(parsed.parts, pa.Table):
+        raise ContractError(f"its parts are {type(parsed.parts).__name__}, not a pyarrow.Table")
+    if tally.lines != len(block) and not (len(parsed.parts) and tally.lines < len(block)):
         raise ContractError(f"its tally is of {tally.lines} lines, not of {len(block)}")
     others = np.asarray(parsed.others)
     if len(others) and (others.min() < 0 or others.max() >= len(block) or (np.diff(others) <= 0).any()):
@@ -121,13 +146,22 @@ def check(parsed: Any, block: Block) -> None:
 
 
 def _check_table(what: str, table: Any, block: Block) -> None:
+    _check_columns(what, table)
+    if len(table):
+        offsets = table["offset"].to_numpy()
+        place = np.minimum(np.searchsorted(block.offsets, offsets), len(block) - 1)
+        if (block.offsets[place] != offsets).any():
+            raise ContractError(f"offset of its {what} is of no line of the block")
+
+
+def _check_columns(what: str, table: Any, more: tuple[str, ...] = ()) -> None:
     if not isinstance(table, pa.Table):
         raise ContractError(f"its {what} are {type(table).__name__}, not a pyarrow.Table")
     if not len(table):
         return
     if len(set(table.column_names)) < table.num_columns:
         raise ContractError(f"its {what} have two columns of one name")
-    for name in _NEEDED[what]:
+    for name in (*_NEEDED[what], *more):
         if name not in table.column_names:
             raise ContractError(f"its {what} have no column {name}")
     for name in table.column_names:
@@ -137,10 +171,6 @@ def _check_table(what: str, table: Any, block: Block) -> None:
     for name in ("time", "offset", "mark"):
         if name in table.column_names and table[name].null_count:
             raise ContractError(f"{name} of its {what} is null in {table[name].null_count} rows")
-    offsets = table["offset"].to_numpy()
-    place = np.minimum(np.searchsorted(block.offsets, offsets), len(block) - 1)
-    if (block.offsets[place] != offsets).any():
-        raise ContractError(f"offset of its {what} is of no line of the block")
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -181,4 +211,6 @@ def _together(halves: list[Parsed], middle: int) -> Parsed:
         concat(messages) if messages else pa.table({}),
         sum((half.tally for half in halves), Tally()),
         np.concatenate([np.asarray(half.others) + middle * number for number, half in enumerate(halves)]),
+        concat(parts) if (parts := [half.parts for half in halves if len(half.parts)]) else pa.table({}),
+        next((half.preamble for half in reversed(halves) if half.preamble is not None), None),
     )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logscan.columns import concat
+from logscan.copies import APART, HAPPENING, marked
 from logscan.schema import EVENTS
 
 BATCH = 8_192
@@ -25,21 +26,25 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SortedRun:
-    """A file of batches in the order of time. first, last: their times in microseconds; rows: their lengths."""
+    """A file of batches in the order of time. first, last: their times in microseconds; rows: their lengths.
+
+    margin: how far its events are to be seen beyond a window (microseconds): some may be copies of others.
+    """
 
     path: Path
     first: tuple[int, ...]
     last: tuple[int, ...]
     rows: tuple[int, ...]
+    margin: int = 0
 
 
 @dataclass(frozen=True)
 class Window:
-    """Times from `start` up to, not including, `end`, and the (run, batch) pairs that reach into them."""
+    """Times from `start` up to, not including, `end`, and the (run, batch, margin) that reach into them."""
 
     start: int
     end: int
-    batches: tuple[tuple[Path, int], ...]
+    batches: tuple[tuple[Path, int, int], ...]
 
 
 def write_run(events: pa.Table, path: Path) -> SortedRun | None:
@@ -56,6 +61,7 @@ def write_run(events: pa.Table, path: Path) -> SortedRun | None:
         tuple(int(times[i]) for i in starts),
         tuple(int(times[min(i + BATCH, len(times)) - 1]) for i in starts),
         tuple(min(BATCH, len(times) - i) for i in starts),
+        APART if HAPPENING in events.column_names else 0,
     )
 
 
@@ -95,32 +101,40 @@ def windows(runs: list[SortedRun], size: int = WINDOW) -> list[Window]:
             rows = 0
         rows += count
     edges.append(max(last for _, last, _, _, _ in batches) + 1)
+    reach = sorted(
+        (first - run.margin, last + run.margin, run.path, i, run.margin)
+        for run in runs
+        for i, (first, last) in enumerate(zip(run.first, run.last, strict=True))
+    )
     found = []
-    going: list[tuple[int, Path, int]] = []
+    going: list[tuple[int, Path, int, int]] = []
     place = 0
     for start, end in pairwise(edges):
         going = [g for g in going if g[0] >= start]
-        while place < len(batches) and batches[place][0] < end:
-            _, last, _, path, i = batches[place]
-            going.append((last, path, i))
+        while place < len(reach) and reach[place][0] < end:
+            going.append(reach[place][1:])
             place += 1
-        found.append(Window(start, end, tuple(sorted((path, i) for _, path, i in going))))
+        found.append(Window(start, end, tuple(sorted(g[1:] for g in going))))
     return found
 
 
 def load(window: Window) -> pa.Table:
-    """The events of a window, in order."""
+    """The events of a window, in order, copies marked."""
     tables = []
     opened: Path | None = None
-    for path, i in window.batches:
+    for path, i, margin in window.batches:
         if path != opened:
             reader, opened = pa.ipc.open_file(pa.OSFile(str(path), "rb")), path
         table = pa.Table.from_batches([reader.get_batch(i)])
         times = micros(table)
-        low, high = np.searchsorted(times, (window.start, window.end))
+        low, high = np.searchsorted(times, (window.start - margin, window.end + margin))
         tables.append(table.slice(low, high - low))
     tables = [table for table in tables if len(table)]
-    return in_order(concat(tables)).replace_schema_metadata(EVENTS.metadata) if tables else EVENTS.empty_table()
+    if not tables:
+        return EVENTS.empty_table()
+    events = marked(in_order(concat(tables)))
+    low, high = np.searchsorted(micros(events), (window.start, window.end))
+    return events.slice(low, high - low).select(EVENTS.names).replace_schema_metadata(EVENTS.metadata)
 
 
 def days(runs: list[SortedRun]) -> dict[int, list[Window]]:

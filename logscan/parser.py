@@ -9,6 +9,7 @@ A parser is a value made of functions, registered under the entry point group `l
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from logscan.spans import Spans
 
 MAX_SAMPLES = 5
 SAMPLE_LENGTH = 300
+PREAMBLE = 64 << 10
 
 BEGIN, END = 1, 2
 
@@ -31,7 +33,8 @@ class Block:
 
     `spans` are the lines without their line ends, valid UTF-8 (bytes that are not stand as `\\xNN`);
     `offsets` is the byte offset at which each line starts in the source, decompressed; `clock` turns the source's
-    stamps into moments.
+    stamps into moments; `preamble` is the head of the source, up to 64 KB, for what only the head says (`#Fields:`), or
+    what the parser put in its place since (`Parsed.preamble`).
 
     >>> block = Block.of(b"one\\ntwo\\n", source="mail.log")
     >>> block.lines.to_pylist(), block.offsets.tolist()
@@ -42,12 +45,26 @@ class Block:
     offsets: np.ndarray
     source: str = ""
     clock: Clock = field(default_factory=Clock)
+    preamble: bytes = b""
 
     @classmethod
-    def of(cls, data: bytes, offset: int = 0, source: str = "", clock: Clock | None = None) -> Block:
-        """A block of `data`, whose first byte stands at `offset` of `source`."""
+    def of(
+        cls, data: bytes, offset: int = 0, source: str = "", clock: Clock | None = None, preamble: bytes | None = None
+    ) -> Block:
+        """A block of `data`, whose first byte stands at `offset` of `source`; a byte order mark at its start goes.
+
+        Its preamble is its own first bytes unless another is given.
+
+        >>> Block.of(b"\\xef\\xbb\\xbf#Fields: a").lines.to_pylist()
+        ['#Fields: a']
+        """
         spans, starts = Spans.lines(data)
-        return cls(spans, starts + offset, source, clock or Clock())
+        if offset == 0 and data.startswith(BOM_UTF8):
+            start = spans.start.copy()
+            start[0] += len(BOM_UTF8)
+            spans = Spans(spans.buffer, start, spans.end)
+        head = data[:PREAMBLE] if preamble is None else preamble
+        return cls(spans, starts + offset, source, clock or Clock(), head.removeprefix(BOM_UTF8))
 
     @cached_property
     def lines(self) -> pa.StringArray:
@@ -112,17 +129,24 @@ class Parsed:
     """What a parser made of a block.
 
     events:   a row per reply or outcome, in line order: `time`, `host` and `offset` (of the line), and those columns
-              of `schema.EVENTS` that the log states.
+              of `schema.EVENTS` that the log states; also `happening` (int64), where several logs of the server may
+              tell the same (copies.py).
     messages: a row per line that says something of a message, in any order: `time`, `host`, `queue_id`, `offset`, any
               of `schema.FACTS` (lines of one message must agree on them), and `mark` (int8): BEGIN on the line that
               begins the message's life, END on the one that ends it, else 0.
     others:   the rows of the block that are another program's; as many as `tally.other`.
+    parts:    lines that can be understood only together with lines elsewhere (a session begun in an earlier file, an
+              entry that syslog has split), a row each: `time`, `host`, `queue_id` (what belongs together, such as a
+              session id), `offset`, and columns of the parser's own, always the same. They are tallied when settled.
+    preamble: what later blocks of the source are to get as their preamble, where a line of this one changed it.
     """
 
     events: pa.Table
     messages: pa.Table
     tally: Tally
     others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    parts: pa.Table = field(default_factory=lambda: pa.table({}))
+    preamble: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +154,9 @@ class Parser:
     """A log format. `sniff` looks at the first lines of a source and says how sure it is, 0 to 1.
 
     syslog: its lines may stand among those of other programs; then it gives `Parsed.others` exactly.
+    logs:   the names that it gives in the column `log`, best first: what two of them tell is counted in the first.
+    settle: what `Parsed.parts` of all sources come to: all rows of some `queue_id`s, in the order of their sources and
+            offsets, with `source` and `source_rank`, which its events (and messages) then carry too.
     """
 
     name: str
@@ -138,3 +165,5 @@ class Parser:
     parse: Callable[[Block], Parsed]
     reads: str = ""
     syslog: bool = False
+    logs: tuple[str, ...] = ()
+    settle: Callable[[pa.Table], Parsed] | None = None

@@ -47,7 +47,18 @@ TIMEOUT = 0.05
 
 LINES_SNIFFED = 100
 # What the pipeline decides, not a parser.
-_DERIVED = {"mta", "source", "offset", "sender_domain", "recipient_domain", "provider", "code_class", "cause", "rule"}
+_DERIVED = {
+    "mta",
+    "source",
+    "offset",
+    "sender_domain",
+    "recipient_domain",
+    "provider",
+    "code_class",
+    "cause",
+    "rule",
+    "detail",
+}
 _STATED = [name for name in EVENTS.names if name not in _DERIVED]
 
 

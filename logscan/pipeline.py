@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import chain, groupby
@@ -26,20 +26,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from logscan import buckets, correlate, merge, neighbours, plugins
+from logscan import buckets, correlate, merge, plugins
+from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
-from logscan.columns import concat
+from logscan.columns import concat, put, word
+from logscan.correlate import by_first_source
 from logscan.enrich import enrich, with_domains
 from logscan.gathered import Gathered
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import die_with_parent, keep_freed_memory
-from logscan.parser import Block, Parsed, Parser, Tally
+from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
-from logscan.sources import Source, SourceError, chunks, split
+from logscan.sources import Source, SourceError, chunks, first_lines, split
+from logscan.turns import turns
 
-EVENTS_KIND, MESSAGES_KIND = "events", "messages"
+EVENTS_KIND, MESSAGES_KIND, PARTS_KIND = "events", "messages", "parts:"
 
 Progress = Callable[[int, int, int], None]
 """Told of each stretch read: its bytes on disk, its lines, and all bytes there are."""
@@ -47,18 +50,25 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`."""
+    """A part of a source that one worker reads: the lines that begin in bytes `start` to `end`.
+
+    preamble: what the part before it put in the place of the source's head, if anything.
+    """
 
     planned: Planned
     start: int
     end: int
     folder: Path
     number: int
+    preamble: bytes | None = None
 
 
 @dataclass
 class Spilled:
-    """What came of a stretch: its runs on disk, the open rows on disk by bucket, and what it tells of itself."""
+    """What came of a stretch: its runs on disk, the open rows on disk by bucket, and what it tells of itself.
+
+    preamble: what the next stretch of the source is to get as its preamble, if a line of this one changed it.
+    """
 
     rank: int
     size: int
@@ -69,6 +79,8 @@ class Spilled:
     runs: list[merge.SortedRun] = field(default_factory=list)
     open: list[buckets.Bucketed] = field(default_factory=list)
     newest: int = 0
+    preamble: bytes | None = None
+    stretch: int = -1
     problems: list[Problem] = field(default_factory=list)
     start: int = 0
     broken: bool = False
@@ -117,6 +129,8 @@ class Scanned:
     """How far each source was read, by rank."""
     facts: list[Path] = field(default_factory=list)
     """Files of what is known of messages still open, where that was asked for."""
+    site: Site = NO_SITE
+    """The rules that the events are judged by, before the catalogue's."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
@@ -135,7 +149,7 @@ class Scanned:
                 yield date(1970, 1, 1) + timedelta(days=day), chain([first], filled)
 
     def _merged(self, windows: list[merge.Window]) -> Iterator[pa.Table | None]:
-        for path in self.pool.in_turn(partial(_merge, folder=self.folder), enumerate(windows)):
+        for path in self.pool.in_turn(partial(_merge, folder=self.folder, site=self.site), enumerate(windows)):
             if path is None:
                 yield None
                 continue
@@ -225,9 +239,11 @@ def scanning(
 
     folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
     resume: how this scan goes on from earlier ones.
-    Raises UsageError for options that cannot be. What is wrong with a file is a problem of the run, never an exception.
+    Raises UsageError for options that cannot be, RulesError for rules that cannot. What is wrong with a file is a
+    problem of the run, never an exception.
     """
     options = options or Options()
+    site = options.site()
     planned, problems = plan([os.fspath(path) for path in paths], options)
     starts = resume.start(planned) if resume else dict.fromkeys((p.rank for p in planned), 0)
     planned = [p for p in planned if starts[p.rank] is not None]
@@ -247,6 +263,7 @@ def scanning(
                 spilled.append(answer)
                 if progress:
                     progress(answer.size, answer.tally.lines, total)
+            spilled = _headed(work, jobs, spilled)
             open_rows: list[buckets.Bucketed] = []
             if resume:
                 spilled = _up_to_faults(spilled)
@@ -259,9 +276,10 @@ def scanning(
                 planned = [p for p in planned if p.rank not in changed]
                 if spilled:
                     open_rows = _spill_facts(resume.facts(), len(starts), spill)
+            spilled += _settle_parts(pool, spilled, spill)
             found, facts = _settle(pool, spilled, open_rows, spill, keep=resume is not None)
             run = _account(planned, spilled, problems)
-            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts)
+            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts, site)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -282,15 +300,16 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     planned = stretch.planned
     source = planned.source
     size = stretch.end - stretch.start if source.splittable else source.size
-    spilled = Spilled(planned.rank, size, start=stretch.start)
+    spilled = Spilled(planned.rank, size, stretch=stretch.number, start=stretch.start)
     if whole_lines and not source.splittable and not source.pipe:
         spilled.content = Gathered()
-    guard = Guard(_parser(planned.parser))
+    guards = [Guard(_parser(name)) for name in (planned.parser, *planned.beside)]
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
     growing = whole_lines and source.splittable
     pieces = chunks(source, block_size, stretch.start, stretch.end, whole_lines=growing)
     clocked = ((chunk, planned.clock) for chunk in pieces) if source.splittable else winding(planned, pieces)
     try:
+        preamble = stretch.preamble if stretch.preamble is not None else first_lines(source, PREAMBLE)
         for count, (chunk, clock) in enumerate(clocked):
             name = f"{stretch.number:07d}-{count:05d}"
             spilled.end = chunk.offset + (chunk.overlong or len(chunk.data))
@@ -300,14 +319,18 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
                 continue
-            block = Block.of(chunk.data, chunk.offset, source.name, clock)
-            parsed = guard.parse(block)
-            spilled.tally += neighbours.recounted(parsed, block)
-            _spill(parsed, planned, stretch.folder / name, spilled)
+            block = Block.of(chunk.data, chunk.offset, source.name, clock, preamble)
+            answers, tally, _ = turns(guards, block)
+            spilled.tally += tally
+            for parser, parsed in answers:
+                if parsed.preamble is not None:
+                    spilled.preamble = preamble = parsed.preamble
+                _spill(parsed, parser, planned, stretch.folder / f"{name}-{parser.name}", spilled)
     except SourceError as error:
         spilled.problems.append(error.problem)
         spilled.broken = True
-    spilled.problems += guard.problems
+    for guard in guards:
+        spilled.problems += guard.problems
     if problem := too_young(planned, spilled.newest):
         spilled.problems.append(problem)
     return spilled
@@ -322,22 +345,73 @@ def _parser(name: str) -> Parser:
     return _loaded[name]
 
 
-def _spill(parsed: Parsed, planned: Planned, path: Path, spilled: Spilled) -> None:
+def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled: Spilled) -> None:
     if len(parsed.events):
         spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
     settled = correlate.settle(parsed.events, parsed.messages)
     if len(settled.events):
-        run = merge.write_run(enrich(settled.events, planned.parser, planned.source.name), path.with_suffix(".run"))
+        events = enrich(settled.events, parser.name, planned.source.name, parser.logs)
+        run = merge.write_run(events, path.with_suffix(".run"))
         if run:
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
-        events = enrich(events, planned.parser, planned.source.name)
-    for kind, table in ((EVENTS_KIND, events), (MESSAGES_KIND, settled.open_messages)):
-        rows = correlate.ranked(table, planned.rank)
-        if file := buckets.write_bucketed(rows, path.with_suffix(f".{kind}"), kind):
+        events = enrich(events, parser.name, planned.source.name, parser.logs)
+    parts = parsed.parts
+    if len(parts):
+        parts = put(parts, "source", word(planned.source.name, len(parts)))
+    tables = {EVENTS_KIND: events, MESSAGES_KIND: settled.open_messages, PARTS_KIND + parser.name: parts}
+    _keep_open({kind: correlate.ranked(table, planned.rank) for kind, table in tables.items()}, path, spilled)
+
+
+def _keep_open(tables: Mapping[str, pa.Table], path: Path, spilled: Spilled) -> None:
+    for kind, table in tables.items():
+        if file := buckets.write_bucketed(table, path.with_suffix("." + kind.replace(":", "-")), kind):
             spilled.open.append(file)
+
+
+def _headed(work: Callable[[Stretch], Spilled], jobs: list[Stretch], spilled: list[Spilled]) -> list[Spilled]:
+    """What was spilled, with those stretches read again that began under another preamble than the source's head.
+
+    That a log changes its columns half-way is so rare that no stretch waits for the one before it.
+    """
+    answers = {answer.stretch: answer for answer in spilled}
+    at, preamble = -1, None
+    for job in jobs:
+        if job.planned.rank != at:
+            at, preamble = job.planned.rank, None
+        if preamble is not None:
+            answers[job.number] = work(replace(job, preamble=preamble))
+        preamble = preamble if answers[job.number].preamble is None else answers[job.number].preamble
+    return [answers[job.number] for job in jobs]
+
+
+def _settle_parts(pool: Pool, spilled: list[Spilled], folder: Path) -> list[Spilled]:
+    """What the lines come to that were kept because they need lines elsewhere."""
+    files = sorted(
+        (f for answer in spilled for f in answer.open if f.kind.startswith(PARTS_KIND)), key=lambda f: f.path
+    )
+    answers = pool.each(partial(_settle_part, folder=folder), enumerate(buckets.groups(files)))
+    return [answer for several in answers for answer in several]
+
+
+def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spilled]:
+    number, slices = job
+    answers = []
+    for kind in sorted({part.kind for part in slices}):
+        parser = _parser(kind.removeprefix(PARTS_KIND))
+        for rank, parts in by_first_source(concat(buckets.load(slices, kind))):
+            spilled = Spilled(rank, 0)
+            parsed = Guard(parser).settle(parts, spilled.problems)
+            spilled.tally, spilled.events = parsed.tally, len(parsed.events)
+            events = parsed.events
+            if len(events):
+                events = put(enrich(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+            path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
+            _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
+            answers.append(spilled)
+    return answers
 
 
 def _up_to_faults(spilled: list[Spilled]) -> list[Spilled]:
@@ -364,7 +438,8 @@ def _settle(
 ) -> tuple[list[merge.SortedRun], list[Path]]:
     """All runs, those of the open events among them once these are settled; and what is still open, if to `keep`."""
     found = [run for answer in spilled for run in answer.runs]
-    files = sorted((file for answer in spilled for file in answer.open), key=lambda file: file.path) + more
+    kept = (file for answer in spilled for file in answer.open if not file.kind.startswith(PARTS_KIND))
+    files = sorted(kept, key=lambda file: file.path) + more
     facts = []
     work = partial(_settle_group, folder=folder, keep=keep)
     for run, path in pool.each(work, enumerate(buckets.groups(files))):
@@ -395,10 +470,10 @@ def _settle_group(
     return run, path
 
 
-def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = _judged(window)
+    table = _judged(window, site)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -407,9 +482,9 @@ def _merge(job: tuple[int, merge.Window], folder: Path) -> Path | None:
     return path
 
 
-def _judged(window: merge.Window) -> pa.Table:
+def _judged(window: merge.Window, site: Site) -> pa.Table:
     """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
-    return classify(merge.load(window))
+    return classify(merge.load(window), site)
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[int, End]:

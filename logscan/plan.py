@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from itertools import islice
+from os import PathLike
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from logscan import plugins, syslog
+from logscan.catalogue import NO_SITE, Site
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
 from logscan.guard import sure
 from logscan.likeness import likeness
@@ -47,6 +49,7 @@ class Options:
     year: int | None = None
     workers: int | None = None
     block_size: int = 8 << 20
+    rules: str | PathLike[str] | None = None
 
     def zone(self) -> tzinfo | None:
         """The zone of stamps that state none; None is this machine's.
@@ -63,6 +66,18 @@ class Options:
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise UsageError(f"--tz {self.tz}: no such time zone; use a name such as Europe/Berlin or UTC") from error
 
+    def site(self) -> Site:
+        """The site's own rules and providers; raises `logscan.catalogue.site.RulesError` where they cannot be used.
+
+        >>> Options().site() == NO_SITE
+        True
+        """
+        if self.rules is None:
+            return NO_SITE
+        from logscan.catalogue.site import SiteFile
+
+        return SiteFile(self.rules).site
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -72,6 +87,8 @@ class Planned:
     parser: str
     confidence: float
     clock: Clock
+    beside: tuple[str, ...] = ()
+    """The parsers whose lines may stand among those of this one, in the order of their turns."""
     rank: int = 0
     first: int = 0
 
@@ -105,7 +122,8 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         if options.format is None and confidence < SURE_ENOUGH:
             strangers.append((source.name, head))
             continue
-        found.append(Planned(source, name, confidence, clock, first=_first_moment(block)))
+        neighbours = beside(parsers, name)
+        found.append(Planned(source, name, confidence, clock, neighbours, first=_first_moment(block)))
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
     return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
@@ -159,6 +177,11 @@ def _further(source: Source, after: int) -> Iterator[Chunk]:
             yield from (c for c in islice(chunks(source, HEAD), PLACES_PACKED) if c.offset > after and not c.overlong)
     except SourceError:
         return  # whoever reads it will say so
+
+
+def beside(parsers: Mapping[str, Parser], name: str) -> tuple[str, ...]:
+    """The parsers whose lines may stand among those of the one named."""
+    return tuple(other for other in parsers if parsers[other].syslog and other != name) if parsers[name].syslog else ()
 
 
 def surest(parsers: Mapping[str, Parser], block: Block, problems: list[Problem] | None = None) -> tuple[str, float]:

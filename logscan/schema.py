@@ -28,6 +28,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("time", pa.timestamp("us", "UTC"), "when the server logged it"),
     Column("mta", WORD, "the mail server: postfix, ..."),
     Column("host", WORD, "the machine that logged it"),
+    Column("log", WORD, "which of the server's logs, where it has several: main, reject, tracking, smtp-send, ..."),
+    Column("copy", pa.bool_(), "true where another log of the server tells the same: leave it out of totals"),
     Column("process", WORD, "daemon and service as logged, such as postfix/submission/smtpd"),
     Column(
         "direction",
@@ -60,6 +62,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("code_class", WORD, "2xx, 3xx, 4xx, 5xx or none: from code, else enhanced, else action"),
     Column("cause", WORD, "what went wrong: see `logscan causes`"),
     Column("rule", WORD, "the rule that said so"),
+    Column("detail", WORD, "what the reply names beside its cause, as kind: name - list, check, limit, vendor"),
 )
 
 EVENTS: pa.Schema = pa.schema(

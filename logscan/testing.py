@@ -28,13 +28,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from logscan import correlate, plugins
+from logscan import plugins
+from logscan.alone import parse_alone
 from logscan.clock import Clock
-from logscan.columns import concat
 from logscan.guard import check as contract
-from logscan.parser import Block, Parsed, Parser, Tally
+from logscan.parser import PREAMBLE, Block, Parser
 from logscan.plan import SURE_ENOUGH, clock_of, surest
 from logscan.schema import COLUMNS
 from logscan.sources import EXPECTED, Source, chunks, discover, first_lines
@@ -46,7 +44,7 @@ MODIFIED = datetime(2026, 12, 31, tzinfo=UTC).timestamp()
 BLOCK = 8 << 20
 DIFFERENCES_SHOWN = 20
 _NOT_THE_PARSERS = {"offset", "source", "mta", "sender_domain", "recipient_domain", "provider"}
-_NOT_THE_PARSERS |= {"code_class", "cause", "rule"}
+_NOT_THE_PARSERS |= {"copy", "code_class", "cause", "rule", "detail"}
 _SHOWN = ("offset", *(column.name for column in COLUMNS if column.name not in _NOT_THE_PARSERS))
 
 
@@ -87,16 +85,12 @@ def expected(log: Path, parser: Parser | str | None = None) -> str:
     clock = clock_of(source, head, UTC, None)
     if not isinstance(parser, Parser):
         parser = _registered(parser, Block.of(head, 0, log.name, clock))
-    parts = [_checked(parser, block) for block in _blocks(source, clock)]
-    events = [part.events for part in parts if len(part.events)]
-    messages = [part.messages for part in parts if len(part.messages)]
-    tally = sum((part.tally for part in parts), Tally())
+    events, tally = parse_alone(parser, _blocks(source, clock, head), contract)
     counts = {name: getattr(tally, name) for name in ("understood", "known", "other", "unread")}
     lines: list[dict[str, Any]] = [{"parser": parser.name, "lines": tally.lines} | counts]
-    if events:
-        settled = correlate.settle_alone(concat(events), concat(messages) if messages else pa.table({}))
-        columns = [name for name in _SHOWN if name in settled.column_names]
-        rows = settled.select(columns).sort_by("offset").to_pylist()
+    if len(events):
+        columns = [name for name in _SHOWN if name in events.column_names]
+        rows = events.select(columns).sort_by("offset").to_pylist()
         lines += [{name: value for name, value in row.items() if value is not None} for row in rows]
     write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat)
     return "".join(write(line) + "\n" for line in lines)
@@ -126,17 +120,11 @@ def rewrite(folder: str | os.PathLike[str], parser: Parser | str | None = None) 
     return changed
 
 
-def _blocks(source: Source, clock: Clock) -> Iterator[Block]:
+def _blocks(source: Source, clock: Clock, head: bytes) -> Iterator[Block]:
     for chunk in chunks(source, BLOCK):
         if chunk.overlong:
             raise ValueError(f"{source.name}: byte {chunk.offset}: a line of {chunk.overlong} bytes is no sample")
-        yield Block.of(chunk.data, chunk.offset, source.name, clock)
-
-
-def _checked(parser: Parser, block: Block) -> Parsed:
-    parsed = parser.parse(block)
-    contract(parsed, block)
-    return parsed
+        yield Block.of(chunk.data, chunk.offset, source.name, clock, head[:PREAMBLE])
 
 
 def _registered(name: str | None, head: Block) -> Parser:

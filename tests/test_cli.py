@@ -322,8 +322,8 @@ def test_causes() -> None:
     assert [line.split()[0] for line in ended.out.splitlines()] == list(causes())
     assert "The recipient's mailbox is over its quota." in ended.out
     told = run("causes", "mailbox-full").out
-    assert "who acts: recipient" in told
-    assert all(step in told for step in causes()["mailbox-full"].steps)
+    assert "Who acts    the recipient" in told
+    assert all(step in " ".join(told.split()) for step in causes()["mailbox-full"].steps)
 
 
 def test_version() -> None:
@@ -390,3 +390,103 @@ def test_a_reader_that_goes_away(name: str, tmp_path: Path) -> None:
     process.stderr.close()
     wrote = f"logscan: wrote {output}\n".encode() if name == "report" else b""
     assert (process.wait(), err, output.exists()) == (0, wrote, name == "report")
+
+
+# ---- classify, rules ----
+
+
+def test_classify_takes_lines(tmp_path: Path) -> None:
+    texts = "550 5.1.1 No such user\n\n999 go away\n552 Mailbox full\n"
+    ended = run("classify", "-", stdin=texts.encode())
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert [(row["id"], row["code"], row["cause"]) for row in rows] == [
+        (1, 550, "user-unknown"),
+        (2, None, "other"),
+        (3, 999, "other"),
+        (4, 552, "mailbox-full"),
+    ]
+    assert list(rows[0]) == ["id", "code", "enhanced", "code_class", "cause", "confidence", "rule", "detail"]
+    file = tmp_path / "replies.txt"
+    file.write_text(texts)
+    assert run("classify", file).out == ended.out
+
+
+def test_classify_takes_json_lines() -> None:
+    cases = [{"id": "a", "text": "Sorry", "stage": "auth", "code": 535}, {"id": 7, "text": "550 User unknown", "x": 1}]
+    ended = run("classify", stdin="".join(json.dumps(case) + "\n" for case in cases).encode())
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert [(row["id"], row["cause"]) for row in rows] == [("a", "auth-failed"), (7, "user-unknown")]
+
+
+def test_classify_tells_of_lines_that_are_no_case() -> None:
+    ended = run("classify", stdin=b'{"text": "550 User unknown"}\n{"text": \n{"id": 1}\n')
+    assert (ended.code, len(ended.out.splitlines())) == (1, 1)
+    assert "line 2 is no JSON object" in ended.err
+    assert "line 3 is no JSON object" in ended.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\x00\x01\x02",
+        b"550 \x1b]0;owned\x07\x1b[31m user unknown",
+        b"550 Empf\xe4nger unbekannt",
+        b"550 \xe6\x97\xa0\xff\xfe",
+        "550 \u202e\u2028\x85\x9b31m".encode(),
+        b"550 " + b"a" * 1_000_000,
+        b'{"text": "550 \\ud800 user unknown"}',
+        b'{"text": "550 no", "code": "x", "stage": 7}',
+        b"{" * 100_000,
+    ],
+    ids=lambda line: repr(line[:24]),
+)
+def test_classify_answers_anything_and_prints_nothing_raw(line: bytes) -> None:
+    ended = run("classify", "--why", stdin=line + b"\n")
+    assert ended.code == 0
+    (row,) = map(json.loads, ended.out.splitlines())
+    assert row["cause"] in causes()
+    assert all(32 <= ord(character) < 127 for character in ended.out.rstrip("\n"))
+
+
+def test_classify_shows_why() -> None:
+    ended = run("classify", "--why", stdin=b"554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org\n")
+    row = json.loads(ended.out)
+    assert (row["detail"], row["why"]) == ("list: Spamhaus ZEN", ["zen.spamhaus.org"])
+
+
+def test_classify_of_a_missing_file() -> None:
+    ended = run("classify", "nowhere.txt")
+    assert (ended.code, ended.err) == (2, "logscan: nowhere.txt: No such file or directory\n")
+
+
+SITE = "[[rule]]\nid = 'mine'\ncause = 'policy'\ntext = 'user'\nmatch = [{}]\n"
+
+
+def test_rules_are_tried_and_used(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(SITE.format("'550 user unknown'"))
+    assert run("rules", "test", rules) == (0, f"{rules}: 1 rule, 1 example, 0 providers: all good\n", "")
+    assert json.loads(run("classify", "--rules", rules, stdin=b"550 User unknown\n").out)["rule"] == "mine"
+    log = tmp_path / "mail.log"
+    log.write_text(bounce(1))
+    ended = run("scan", log, "--rules", rules)
+    assert json.loads(ended.out)["rule"] == "mine"
+
+
+def test_rules_that_fail_are_told_with_their_line(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(SITE.format("\n'550 mailbox full'"))
+    ended = run("rules", "test", rules)
+    assert ended.code == 2
+    assert ended.out.startswith(f"{rules}:6: rule 'mine' does not hold for its example")
+
+
+@pytest.mark.parametrize("command", [("scan", ISO), ("report", ISO), ("classify",), ("rules", "test")])
+def test_broken_rules_are_one_line_and_exit_2(tmp_path: Path, command: tuple[str | Path, ...]) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[rule]\n")
+    words = (*command, rules) if command[0] == "rules" else (*command, "--rules", rules)
+    ended = run(*words, stdin=b"")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"logscan: {rules}:1: is no TOML")

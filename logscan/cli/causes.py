@@ -8,16 +8,19 @@ import typer
 
 from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, read_or_not, say
+from logscan.cli.options import Lang
 
 
 @app.command(epilog="Example:  logscan causes blocklisted")
-def causes(names: Annotated[list[str] | None, typer.Argument(help="Tell all of these.")] = None) -> None:
+def causes(
+    names: Annotated[list[str] | None, typer.Argument(help="Tell all of these.")] = None, lang: Lang = None
+) -> None:
     """List the causes that a failure is put down to; of given ones, who has to act and what to do."""
-    from logscan.advice import describe
+    from logscan.advice import describe, language_of
 
     with read_or_not():
         try:
-            for line in describe(names or []):
+            for line in describe(names or [], language_of(lang)):
                 typer.echo(line)
         except ValueError as error:
             say(str(error))

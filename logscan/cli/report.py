@@ -10,7 +10,7 @@ import typer
 
 from logscan.cli.app import app
 from logscan.cli.ending import end, say, told
-from logscan.cli.options import Format, Paths, Strict, Tz, Workers, Year, reading
+from logscan.cli.options import Format, Paths, Rules, Strict, Tz, Workers, Year, reading
 from logscan.cli.screen import progress, show
 
 
@@ -49,19 +49,21 @@ def report(
     tz: Tz = None,
     year: Year = None,
     workers: Workers = None,
+    rules: Rules = None,
     strict: Strict = False,
 ) -> None:
     """Show what failed, for whom, why, and what to do; from log files or from a store."""
     with told():
         from logscan.asked import Wanted, opened
-        from logscan.publish import check_path, gather, screen, write
+        from logscan.publish import check_path, gather, write
+        from logscan.publish.screen import screen
 
         if output:
             check_path(output)
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
         with (
             progress() as bar,
-            opened(paths or [], store, wanted, reading(format, tz, year, workers), bar) as (events, run),
+            opened(paths or [], store, wanted, reading(format, tz, year, workers, rules), bar) as (events, run),
         ):
             findings = gather(events, run, top=top, by=by.value if by else None)
             bar.finish()

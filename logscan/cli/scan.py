@@ -9,7 +9,7 @@ import typer
 
 from logscan.cli.app import app
 from logscan.cli.ending import end, told
-from logscan.cli.options import Format, Paths, Strict, Tz, Workers, Year, reading
+from logscan.cli.options import Format, Paths, Rules, Strict, Tz, Workers, Year, reading
 from logscan.cli.screen import progress
 
 
@@ -26,6 +26,7 @@ def scan(
     tz: Tz = None,
     year: Year = None,
     workers: Workers = None,
+    rules: Rules = None,
     strict: Strict = False,
     wait: Annotated[
         float, typer.Option(min=0, help="For how many seconds to wait for another scan into the same store.")
@@ -39,5 +40,5 @@ def scan(
         if not paths:
             raise typer.BadParameter("name the logs to scan: files, folders, globs, or -")
         with progress() as bar:
-            run = scan_to(paths, output, reading(format, tz, year, workers), bar, tally_json, wait)
+            run = scan_to(paths, output, reading(format, tz, year, workers, rules), bar, tally_json, wait)
         end(run, strict)

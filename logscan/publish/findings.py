@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from logscan import plugins
 from logscan.counts import (
+    COUNTED,
     DELIVERED,
     FAILURES,
     INBOUND,
@@ -197,7 +198,7 @@ def _different(asked: Asked, tries: int) -> tuple[int | None, int | None]:
         return None, None
     columns = {name: ds.field(name).cast(pa.string()) for name in ("host", "queue_id", "recipient")}
     outcome = ds.field("action").isin((DELIVERED, *FAILURES)) & ds.field("queue_id").is_valid()
-    rows = asked.events.scanner(columns=columns, filter=SENT & outcome, **SCAN).to_table()
+    rows = asked.events.scanner(columns=columns, filter=COUNTED & SENT & outcome, **SCAN).to_table()
     messages = rows.group_by(["host", "queue_id"]).aggregate([]).num_rows
     return messages, rows.group_by(list(columns)).aggregate([]).num_rows
 

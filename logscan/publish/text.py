@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from rich.cells import cell_len, set_cell_size
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MISSING = "—"
 # Columns of numbers from 0 to 1 that are shown in per cent: see `report.Answer`.
@@ -111,6 +113,8 @@ def narrow(text: str, width: int) -> str:
 
 def is_number(type_: pa.DataType) -> bool:
     """Whether a column is set to the right."""
+    import pyarrow as pa
+
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 

@@ -1,4 +1,6 @@
-"""Compressed logs, told by their first bytes and decoded piece by piece: a bomb costs time alone, and a cut is told.
+"""Compressed logs, and those in UTF-16, known by their first bytes and decoded piece by piece.
+
+A bomb costs time alone, and a cut is told.
 
 The standard library decodes gzip, bz2 and xz: its decoders give all that can be had before a cut, say where a member
 ends, and with zlib they are as fast as Arrow's. Python before 3.14 has no zstd; Arrow's stream reads it.
@@ -7,11 +9,13 @@ ends, and with zlib they are as fast as Arrow's. Python before 3.14 has no zstd;
 from __future__ import annotations
 
 import bz2
+import codecs
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+UTF_16 = "utf-16"
 _BZ2_BLOCK, _BZ2_EMPTY = bytes.fromhex("314159265359"), bytes.fromhex("177245385090")
 MAGIC: dict[str, tuple[bytes, ...]] = {
     "gzip": (b"\x1f\x8b\x08",),
@@ -19,6 +23,8 @@ MAGIC: dict[str, tuple[bytes, ...]] = {
     "xz": (b"\xfd7zXZ\0",),
     # RFC 8878: a frame, or one of the sixteen kinds of skippable frame (pzstd writes one first).
     "zstd": (b"\x28\xb5\x2f\xfd", *(bytes([kind]) + b"\x2a\x4d\x18" for kind in range(0x50, 0x60))),
+    # Windows' own text files: what PowerShell exports, for one.
+    UTF_16: (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
 }
 SUFFIXES = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
 MAGIC_LENGTH = max(len(magic) for magics in MAGIC.values() for magic in magics)
@@ -55,6 +61,8 @@ def decode(codec: str, read: Callable[[int], bytes], size: int) -> Iterator[byte
     >>> list(decode("gzip", io.BytesIO(gzip.compress(b"one") + gzip.compress(b"two")).read, 100))
     [b'one', b'two']
     """
+    if codec == UTF_16:
+        return _utf_16(read, size)
     return _zstd(read, size) if codec == "zstd" else _members(codec, read, size)
 
 
@@ -171,3 +179,14 @@ def _zstd(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
             yield bytes(memoryview(buffer)[:count])
     if reader.empty:
         raise CodecError("the zstd data ends too early")
+
+
+def _utf_16(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
+    """The text as UTF-8, without its byte order mark; what is no UTF-16 becomes U+FFFD."""
+    decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+    step = max(size // 3, 2)  # two bytes of UTF-16 are up to three of UTF-8
+    while data := read(step):
+        if piece := decoder.decode(data).encode():
+            yield piece
+    if piece := decoder.decode(b"", final=True).encode():
+        yield piece

@@ -46,7 +46,7 @@ def test_a_cause_says_what_it_means_and_what_to_do(cause: catalogue.Cause) -> No
 
 
 def test_a_language_has_words_for_what_the_catalogue_knows_and_for_nothing_else() -> None:
-    words = catalogue._read(catalogue.LANGUAGE)
+    words = catalogue.language_words()
     assert set(words["causes"]) == set(catalogue.causes())
     assert set(map(int, words["codes"])) == set(catalogue.codes())
 

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         ("action", pa.string()),
     ]
 )
-ADDED = ["code_class", "cause", "rule", "provider"]
+ADDED = ["code_class", "cause", "rule", "detail", "provider"]
 REPLIES = tomllib.loads(Path(__file__).with_name("replies.toml").read_text(encoding="utf-8"))
 
 
@@ -227,7 +227,7 @@ def test_the_mask_looks_at_a_bounded_length() -> None:
 def test_other_columns_pass_through_and_old_verdicts_are_replaced() -> None:
     events = pa.table({"queue_id": ["A1"], "cause": ["stale"], "reply": ["550 User unknown"], "size": [1]})
     judged = classify(events)
-    assert judged.column_names == ["queue_id", "cause", "reply", "size", "code_class", "rule", "provider"]
+    assert judged.column_names == ["queue_id", "cause", "reply", "size", "code_class", "rule", "detail", "provider"]
     assert judged.select(["queue_id", "size", "reply"]) == events.select(["queue_id", "size", "reply"])
     assert judged["cause"].to_pylist() == ["user-unknown"]
 
@@ -287,7 +287,7 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CASES, max_size=8), st.randoms(use_true_random=False))
 def test_a_verdict_depends_on_its_own_row(cases: list[Case], random: Any) -> None:
     together = judge(cases)
@@ -296,7 +296,7 @@ def test_a_verdict_depends_on_its_own_row(cases: list[Case], random: Any) -> Non
     assert judge([cases[i] for i in order]) == [together[i] for i in order]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CASES)
 def test_equal_masks_get_equal_verdicts(case: Case) -> None:
     masked = mask(pa.array([case.reply or ""]))[0].as_py()

@@ -10,7 +10,8 @@ import sys
 from logscan.lean import pandas_on_demand
 pandas_on_demand()
 from rich.console import Console
-from logscan.publish import gather, screen
+from logscan.publish import gather
+from logscan.publish.screen import screen
 from logscan.report import Asked
 from logscan.run import Run
 bounce = {"action": "bounced", "direction": "outbound", "code": 550, "cause": "policy", "reply": "550 no"}

@@ -18,9 +18,10 @@ import pytest
 from rich.console import Console
 
 from logscan.parser import Tally
-from logscan.publish import Findings, gather, screen, write
+from logscan.publish import Findings, gather, write
 from logscan.publish.charts import render
 from logscan.publish.page import page as make_page
+from logscan.publish.screen import screen
 from logscan.report import Asked
 from logscan.run import Problem, Run, SourceRead
 
