@@ -134,28 +134,18 @@ class Scanned:
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        for table in self._merged(merge.windows(self.runs)):
-            if table is not None:
-                yield table
+        work = partial(_merge, folder=self.folder, site=self.site)
+        for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
+            if path is not None:
+                with pa.memory_map(str(path)) as file:
+                    yield pa.ipc.open_file(file).read_all()
+                path.unlink()
 
     def days(self) -> Iterator[tuple[date, Iterator[pa.Table]]]:
         """The same by UTC day; each day's tables are there until the next day is asked for."""
-        found = sorted(merge.days(self.runs).items())
-        numbers = (day for day, windows in found for _ in windows)
-        tables = self._merged([window for _, windows in found for window in windows])
-        for day, group in groupby(zip(numbers, tables, strict=True), key=itemgetter(0)):
-            filled = (table for _, table in group if table is not None)
-            if (first := next(filled, None)) is not None:
-                yield date(1970, 1, 1) + timedelta(days=day), chain([first], filled)
-
-    def _merged(self, windows: list[merge.Window]) -> Iterator[pa.Table | None]:
-        for path in self.pool.in_turn(partial(_merge, folder=self.folder, site=self.site), enumerate(windows)):
-            if path is None:
-                yield None
-                continue
-            with pa.memory_map(str(path)) as file:
-                yield pa.ipc.open_file(file).read_all()
-            path.unlink()
+        parts = (part for table in self.tables() for part in merge.by_day(table))
+        for day, group in groupby(parts, key=itemgetter(0)):
+            yield date(1970, 1, 1) + timedelta(days=day), (table for _, table in group)
 
     def open_messages(self) -> Iterator[pa.Table]:
         """What is known of messages still open."""
