@@ -204,13 +204,16 @@ class Recognising:
         sight.after = sight.resumes
         if end.offset <= sight.resumes.offset:
             return True
-        try:
-            if end.content is not None and not sight.resumes.offset:
-                sight.after = Fingerprint.of(end.content, end.offset)
-            else:
-                sight.after = Fingerprint.of(sight.content, end.offset)
-        except ValueError:
+        contents: list[Content] = [sight.content]
+        if end.content is not None and not sight.resumes.offset:
+            contents = [end.content, sight.content]  # a line too long to load is not gathered
+        after = None
+        for content in contents:
+            with suppress(ValueError):
+                after = after or Fingerprint.of(content, end.offset)
+        if after is None:
             return False
+        sight.after = after
         if isinstance(sight.content, Unpacked):
             return True
         # Asked last: if it still begins as it did, it did so all the while.

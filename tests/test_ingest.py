@@ -302,3 +302,14 @@ def test_a_beginning_alone_is_told(store: Store, tmp_path: Path) -> None:
     log.write_text(numbered(0, 100))
     assert scan(store, log).problems == ()
     assert recipients(store) == list(range(100))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_line_too_long_to_load_is_stepped_over_once(store: Store, tmp_path: Path, packed: bool) -> None:
+    log = tmp_path / "mail.log"
+    data = numbered(0, 50).encode() + b"x" * 5_000_000 + b"\n" + numbered(50, 60).encode()
+    log.write_bytes(gzip.compress(data) if packed else data)
+    run = scan(store, log)
+    assert (run.tally.unread, run.problems) == (1, ())
+    assert scan(store, log).tally.lines == 0
+    assert recipients(store) == list(range(60))

@@ -39,7 +39,7 @@ from logscan.schema import EVENTS
 from logscan.store.fingerprint import Fingerprint, Fingerprints
 from logscan.store.ledger import File, Ledger, Progress, StoreError
 from logscan.store.lock import HeldError, locked
-from logscan.store.sorted import in_time, tables_of
+from logscan.store.merging import in_time, tables_of
 
 __all__ = ["Commit", "Store", "StoreError"]
 
