@@ -1,4 +1,4 @@
-"""Is it right? Scans real logs of Postfix and Exim whose truth is known, and other projects' log lines.
+"""Is it right? Scans logs whose truth is known, of Postfix, Exim (real) and Exchange (made), and other projects' lines.
 
 Asked of every log of data/mta: the share of the recoverable replies found exactly, of events that never were,
 and of the lines understood; of the lines of data/corpora: the share of the expected fields, and of its whole logs the
@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rig import ENVIRONMENT, Target, arguments, scan, shared, verdict
+from rig import ENVIRONMENT, Target, arguments, scan, seconds, shared, verdict
 
 RECALL, FALSE, UNDERSTOOD, FIELDS, TOTALS = 0.995, 0.005, 0.999, 0.99, 1
 LOG_FIELDS = ("code", "enhanced", "recipient", "sender", "queue_id", "status", "client_ip", "relay_ip")
@@ -53,6 +53,28 @@ def targets(name: str, checked: dict[str, Any], tally: dict[str, int]) -> list[T
         Target(f"{name}: recall", recall, ">=", RECALL),
         Target(f"{name}: false share", false, "<=", FALSE),
         Target(f"{name}: lines understood", understood, ">=", UNDERSTOOD),
+    ]
+
+
+def measure_organisation(folder: Path, flavour: str, workers: int | None) -> list[Target]:
+    """Scan an Exchange organisation's logs, all together, and compare each kind of log with its truth."""
+    organisation = shared(folder, "data", "exchange", flavour)
+    with tempfile.TemporaryDirectory() as temporary:
+        events, tally = Path(temporary, "events.parquet"), Path(temporary, "tally.json")
+        logs = sorted(path for path in organisation.iterdir() if path.is_dir())
+        seconds(scan(logs, events, workers, "--tally-json", tally))
+        tool = shared(folder, "tools", "check_exchange.py")
+        check: list[str | Path] = [sys.executable, tool, organisation, events]
+        subprocess.run(check, check=True)
+        checked = json.loads(subprocess.run([*check, "--json"], stdout=subprocess.PIPE, check=True).stdout)["logs"]
+        counts = json.loads(tally.read_text())
+    found = [Target(f"exchange {flavour} {log}: recall", was["recall"], ">=", RECALL) for log, was in checked.items()]
+    share = sum(was["false"] for was in checked.values()) / max(sum(was["events"] for was in checked.values()), 1)
+    understood = 1 - counts["unread"] / max(counts["lines"], 1)
+    return [
+        *found,
+        Target(f"exchange {flavour}: false share", share, "<=", FALSE),
+        Target(f"exchange {flavour}: lines understood", understood, ">=", UNDERSTOOD),
     ]
 
 
@@ -106,9 +128,9 @@ def score(folder: Path, cases: Path, kind: str, *options: str | Path) -> str:
     return printed
 
 
-def measure_lines(folder: Path, mta: str) -> list[Target]:
+def measure_lines(folder: Path, mta: str, file: str) -> list[Target]:
     """Score a server's lines of the corpora."""
-    with shared(folder, "data", "corpora", "logs.jsonl").open() as lines:
+    with shared(folder, "data", "corpora", file).open() as lines:
         cases = [line for line in lines if json.loads(line)["mta"] == mta]
     with tempfile.TemporaryDirectory() as temporary:
         chosen, totals = Path(temporary, "cases.jsonl"), Path(temporary, "totals.json")
@@ -140,9 +162,12 @@ def main() -> int:
     if not options.logs:
         together = [shared(options.shared, "data", "mta", name) for name in TOGETHER]
         found += measure_log(options.shared, together, "exim-all", options.workers)
+        for flavour in ("2010", "2016", "2019"):
+            print(f"\nexchange {flavour}", flush=True)
+            found += measure_organisation(options.shared, flavour, options.workers)
     print(flush=True)
-    for mta in ("postfix", "exim"):
-        found += measure_lines(options.shared, mta)
+    for mta, file in (("postfix", "logs.jsonl"), ("exim", "logs.jsonl"), ("exchange", "exchange-web.jsonl")):
+        found += measure_lines(options.shared, mta, file)
     found += measure_files(options.shared)
     print()
     return verdict(found)

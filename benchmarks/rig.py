@@ -69,6 +69,21 @@ def logscan() -> str:
     return command
 
 
+def cut(log: Path, files: int, folder: Path) -> list[Path]:
+    """The log cut into so many files of a new folder, each with the log's header lines (`#`) before its own."""
+    folder.mkdir()
+    parts = [folder / f"{log.stem}-{number + 1}{log.suffix}" for number in range(files)]
+    with log.open("rb") as whole:
+        header = b""
+        while (line := whole.readline()).startswith(b"#"):
+            header += line
+        whole.seek(len(header))
+        size = log.stat().st_size // files + 1
+        for part in parts:
+            part.write_bytes(header + whole.read(size) + whole.readline())
+    return parts
+
+
 def scan(log: Path | list[Path], out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
     """The command that scans a log, or several, into `out`."""
     logs = log if isinstance(log, list) else [log]

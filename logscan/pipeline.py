@@ -81,6 +81,8 @@ class Spilled:
     newest: int = 0
     preamble: bytes | None = None
     stretch: int = -1
+    formats: set[str] = field(default_factory=set)
+    """The parsers that had something to read."""
     problems: list[Problem] = field(default_factory=list)
     start: int = 0
     broken: bool = False
@@ -313,6 +315,8 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
             answers, tally, _ = turns(guards, block)
             spilled.tally += tally
             for parser, parsed in answers:
+                if parsed.tally.understood or len(parsed.parts):
+                    spilled.formats.add(parser.name)
                 if parsed.preamble is not None:
                     spilled.preamble = preamble = parsed.preamble
                 _spill(parsed, parser, planned, stretch.folder / f"{name}-{parser.name}", spilled)
@@ -339,7 +343,10 @@ def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled
     if len(parsed.events):
         spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
-    settled = correlate.settle(parsed.events, parsed.messages)
+    if parser.facts:
+        settled = correlate.settle(parsed.events, parsed.messages)
+    else:
+        settled = correlate.Settled(parsed.events, parsed.events.slice(0, 0), parsed.messages)
     if len(settled.events):
         events = enrich(settled.events, parser.name, planned.source.name, parser.logs)
         run = merge.write_run(events, path.with_suffix(".run"))
@@ -493,7 +500,10 @@ def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Prob
         mine = [s for s in spilled if s.rank == p.rank]
         tally = sum((s.tally for s in mine), Tally())
         size = sum(s.size for s in mine)
-        sources.append(SourceRead(p.source.name, p.parser, p.confidence, size, tally, sum(s.events for s in mine)))
+        formats = {name for s in mine for name in s.formats}
+        names = [p.parser, *(name for name in p.beside if name in formats)]
+        events = sum(s.events for s in mine)
+        sources.append(SourceRead(p.source.name, " + ".join(names), p.confidence, size, tally, events))
     for answer in sorted(spilled, key=lambda s: s.rank):
         problems.extend(answer.problems)
     # Each stretch tells of itself: of the same said of one source in many places, the first place is enough.

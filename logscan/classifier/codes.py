@@ -24,20 +24,22 @@ _CODE = (
     rf"^{_WRAP}(?P<found>[016-9]\d\d)(?:[ -][^\d%]|$)",
     # Beside an enhanced code.
     rf"{_BEGIN}(?P<found>[2-5]\d\d)[\s:;,(\[#-]{{1,3}}[245]\.\d{{1,3}}\.\d{{1,3}}{_END}",
+)
+_CODE_ANYWHERE = (
     # After the words that quote a reply, or say what the number is.
     r"(?i:said|say(?:s|ing)|replied|answered|respon(?:ded|ded with|se|se was|d(?:s|ing) with)|repl(?:y|ies)|returned|"
     r"reason|error|err|code|status|was|with|diagnostic|result|smtp|antwort\w*|meldung|fehler|erreur|réponse|respuesta|"
     r"resposta|risposta|errore?|erro|ошибка|код|ответ|エラー|错误)"
     rf"[^\w.]{{1,5}}(?P<found>[2-5]\d\d){_END}",
-    # Anywhere: a failure before a success.
+    # A failure before a success.
     rf"{_BEGIN}(?P<found>[45][0-7]\d){_END}",
     rf"{_BEGIN}(?P<found>2[0-5]\d){_END}",
 )
 _ENHANCED_CODE = (
     rf"(?:^|[^\w.])[2-5]\d\d[\s:;,-]{{1,3}}['\"(\[]?#?{_ENHANCED}{_END}",
     rf"(?:[(\[]#?|#|(?i:dsn|status|code)[=:]\s?){_ENHANCED}{_END}",
-    rf"{_BEGIN}(?P<found>[245]\.[0-7]\.\d{{1,3}}){_END}",
 )
+_ENHANCED_ANYWHERE = (rf"{_BEGIN}(?P<found>[245]\.[0-7]\.\d{{1,3}}){_END}",)
 # Numbers that are something else.
 _NO_CODE = (
     r"(?i)(?:\w,?\s|[(=<>~])\d+(?:\.\d+)?\s?(?:bytes?|octets?|[kmg]i?b|s|secs?|seconds?|min|minutes?|hours?|days?|messages?|mails?|"
@@ -76,7 +78,7 @@ def reply_codes(texts: pa.StringArray) -> pa.Int16Array:
     >>> reply_codes(pa.array(texts)).to_pylist()
     [550, 554, None]
     """
-    return _first(texts, _CODE).cast(pa.int16())
+    return _first(texts, _CODE, _CODE_ANYWHERE).cast(pa.int16())
 
 
 def enhanced_codes(texts: pa.StringArray) -> pa.StringArray:
@@ -85,17 +87,18 @@ def enhanced_codes(texts: pa.StringArray) -> pa.StringArray:
     >>> enhanced_codes(pa.array(["550 5.1.1 no", "550 no (#5.7.1)", "550 from 5.1.1.4, Exim 4.9.1"])).to_pylist()
     ['5.1.1', '5.7.1', None]
     """
-    return _first(texts, _ENHANCED_CODE)
+    return _first(texts, _ENHANCED_CODE, _ENHANCED_ANYWHERE)
 
 
-def _first(texts: pa.StringArray, patterns: tuple[str, ...]) -> pa.StringArray:
+def _first(texts: pa.StringArray, patterns: tuple[str, ...], anywhere: tuple[str, ...]) -> pa.StringArray:
+    """What the first pattern that finds anything finds; those for anywhere see no numbers that are something else."""
     found = pa.nulls(len(texts), pa.string())
-    for number, pattern in enumerate(patterns):
+    for pattern in (*patterns, *anywhere):
         missing = found.is_null()
         left = texts.filter(missing)
         if not len(left):
             break
-        if (number == len(patterns) - 2 and patterns is _CODE) or number == len(patterns) - 1:
+        if pattern in anywhere:
             left = pc.replace_substring_regex(left, _NO_CODE, "")
         found = pc.replace_with_mask(found, missing, pc.struct_field(pc.extract_regex(left, pattern), "found"))
     return found

@@ -43,6 +43,8 @@ RULE_WEIGHT = 0.7
 OVERRULES, EXPLAINS = 0.35, 0.5
 """How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
+DROPPED_BELOW = 0.8
+SMALL, TOGETHER = 700, 1500
 # Actions that are no success, even beside a code of success.
 FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 
@@ -123,46 +125,85 @@ def weighed(
         own = np.arange(len(rows)), cause[rows]
         trusted = np.clip(trust[rows], 0.5, 0.999)
         scores[own] += RULE_WEIGHT * np.log(trusted / (1 - trusted))
-        share = np.exp(scores - scores.max(1, keepdims=True))
-        share /= share.sum(1, keepdims=True)
-        best = share.argmax(1)
+        best = scores.argmax(1)
+        most = scores.max(1, keepdims=True)
+        all_ = np.exp(scores - most).sum(1)
         needed = np.where(trust[rows] <= catalogue.UNEXPLAINED, EXPLAINS, OVERRULES)
-        overruled = (best != cause[rows]) & (share.max(1) >= needed)
-        sure[rows] = np.minimum(np.where(overruled, share.max(1), share[own]), SUREST)
+        overruled = (best != cause[rows]) & (1 / all_ >= needed)
+        sure[rows] = np.minimum(np.where(overruled, 1, np.exp(scores[own] - most[:, 0])) / all_, SUREST)
         rule[rows] = np.where(overruled, len(book), held[rows])
         cause[rows] = np.where(overruled, best, cause[rows])
     return rule, cause, sure
 
 
-def first_rules(code: Ints, text: pa.Array, beside: Iterable[pa.Array], site: Site = NO_SITE) -> Ints:
+def first_rules(code: Ints, text: pa.StringArray, beside: Iterable[pa.StringArray], site: Site = NO_SITE) -> Ints:
     """The number of the first rule of `rulebook` that holds for each case.
 
     text:   the masked replies
     beside: enhanced codes, stages and actions
     """
-    enhanced, stage, action = beside
+    enhanced, stage, action = map(Words.encode, beside)
     verdict = np.full(len(code), -1, np.int64)
-    left = np.arange(len(code))
+    # The cases that are looked at, which of them no rule has judged yet, and what the gates said of them. Judged ones
+    # are dropped by the way, not after each rule: copying texts takes as long as searching them.
+    rows, open_ = np.arange(len(code)), np.ones(len(code), np.bool_)
     gates: dict[str, Bools] = {}
-    for number, rule in enumerate(rulebook(site)):
-        held = left
+    for number, (rule, gate) in enumerate(zip(rulebook(site), _gates(site), strict=True)):
+        held = open_
         if rule.code:
-            held = held[np.isin(code[held], rule.code)]
-        for column, allowed in ((stage, rule.stage), (action, rule.action)):
+            held = held & np.isin(code[rows], rule.code)
+        for words, allowed in ((stage, rule.stage), (action, rule.action)):
             if allowed:
-                held = held[_true(pc.is_in(column.take(pa.array(held)), pa.array(allowed)))]
-        if rule.gate and len(held):
-            if rule.gate not in gates:
-                gates[rule.gate] = _true(pc.match_substring_regex(text, rule.gate, ignore_case=True))
-            held = held[gates[rule.gate][held]]
-        for column, pattern in ((enhanced, rule.enhanced), (text, rule.text)):
-            if pattern and len(held):
-                held = held[_true(pc.match_substring_regex(column.take(pa.array(held)), pattern, ignore_case=True))]
-        verdict[held] = number
-        left = left[verdict[left] < 0]
-        if not len(left):
+                held = held & words[rows].has(allowed)
+        if rule.enhanced:
+            held = held & enhanced[rows].matches(rule.enhanced)
+        if gate and held.any():
+            if gate not in gates:
+                gates[gate] = _true(pc.match_substring_regex(text, gate, ignore_case=True))
+            held = held & gates[gate]
+        if rule.text and held.any():
+            held = held & _found(text, rule.text, held)
+        verdict[rows[held]] = number
+        open_ = open_ & ~held
+        if np.count_nonzero(open_) < DROPPED_BELOW * len(rows):
+            rows, text = rows[open_], text.filter(pa.array(open_))
+            gates = {pattern: found[open_] for pattern, found in gates.items()}
+            open_ = np.ones(len(rows), np.bool_)
+        if not len(rows):
             break
     return verdict
+
+
+@cache
+def _gates(site: Site) -> tuple[str | None, ...]:
+    """What is asked before each rule's own pattern: its gate, or all patterns of small neighbours at once.
+
+    A search takes its time, whether for one word or for twenty, and most texts hold none of them.
+    """
+    gates: list[str | None] = []
+    together: list[str] = []
+    for rule in (*rulebook(site), None):
+        small = rule is not None and rule.text and not rule.gate and len(rule.text) <= SMALL
+        if together and not (small and sum(map(len, together)) < TOGETHER):
+            gates += ["|".join(together) if len(together) > 1 else None] * len(together)
+            together = []
+        if rule is None:
+            break
+        if small:
+            together.append(rule.text or "")
+        else:
+            gates.append(rule.gate)
+    return tuple(gates)
+
+
+def _found(text: pa.StringArray, pattern: str, asked: Bools) -> Bools:
+    """In which texts a pattern is found; only those that are asked of count."""
+    if np.count_nonzero(asked) > len(text) / 2:
+        return _true(pc.match_substring_regex(text, pattern, ignore_case=True))
+    found = np.zeros(len(text), np.bool_)
+    some = text.filter(pa.array(asked))
+    found[asked] = _true(pc.match_substring_regex(some, pattern, ignore_case=True))
+    return found
 
 
 def distinct_rows(*columns: Ints) -> tuple[Ints, Ints]:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from logscan.catalogue import NO_SITE, Site
-from logscan.classifier.texts import COLUMNS, classify_texts, judge
+from logscan.classifier.texts import COLUMNS, classify_texts, reasons
 
 BATCH = 16_384
 _WORDS = ("stage", "server", "enhanced")
@@ -76,6 +76,7 @@ def _judged(cases: list[dict[str, Any]], why: bool, site: Site) -> Iterator[str]
     code = pa.array([_code(case.get("code")) for case in cases], pa.int16())
     texts = pa.array([_word(case["text"]) for case in cases], pa.string())
     judged = classify_texts(texts, **known, code=code, site=site)
+    whys = iter(reasons(texts, judged, known["stage"], site) if why else ())
     # Few verdicts for many texts: each is written once.
     written: dict[tuple[Any, ...], str] = {}
     for case, *said in zip(cases, *(judged[name].to_pylist() for name in COLUMNS), strict=True):
@@ -84,9 +85,7 @@ def _judged(cases: list[dict[str, Any]], why: bool, site: Site) -> Iterator[str]
             written[key] = json.dumps(dict(zip(COLUMNS, key, strict=True)))[1:]
         line = f'{{"id": {json.dumps(case["id"])}, {written[key]}'
         if why:
-            beside = {name: _word(case.get(name)) for name in _WORDS}
-            words = judge(_word(case["text"]) or "", code=_code(case.get("code")), **beside, site=site).why
-            line = f'{line[:-1]}, "why": {json.dumps(words)}}}'
+            line = f'{line[:-1]}, "why": {json.dumps(next(whys))}}}'
         yield line
 
 

@@ -93,31 +93,46 @@ def judge(
     given = {
         name: pa.array([value], types.get(name, pa.string())) for name, value in known.items() if value is not None
     }
-    said = classify_texts(pa.array([text], pa.string()), **given, site=site).to_pylist()[0]
-    why = _model_why(text, said) if said["rule"] == MODEL else _why(said["rule"], text, said, stage, site)
-    return Verdict(**said, why=why)
+    column = pa.array([text], pa.string())
+    said = classify_texts(column, **given, site=site)
+    (why,) = reasons(column, said, pa.array([stage], pa.string()), site)
+    return Verdict(**said.to_pylist()[0], why=why)
 
 
-def _why(name: str | None, text: str, said: dict[str, Any], stage: str | None, site: Site) -> tuple[str, ...]:
-    """What of a case a rule looks at: the words that its pattern finds, as they are once masked, and codes."""
-    rule = next((rule for rule in rulebook(site) if rule.id == name), None)
-    if rule is None:
-        return ()
-    found = []
-    if rule.text:
-        pattern = rf"(?i)(?P<words>[^\s]*(?:{rule.text})[^\s]*)"
-        words = pc.struct_field(pc.extract_regex(mask(pa.array([text])), pattern), "words")[0].as_py()
-        found.append((words or "").strip(" <>()[]\"'.,;:"))
-    for condition, value in ((rule.enhanced, said["enhanced"]), (rule.code, said["code"]), (rule.stage, stage)):
-        if condition:
-            found.append(str(value))
-    return tuple(word for word in found if word and word.strip())
+def reasons(texts: pa.Array, said: pa.Table, stage: pa.Array, site: Site = NO_SITE) -> list[tuple[str, ...]]:
+    """What decided in each text, of what `classify_texts` said of it: the words as they are once masked, and codes.
+
+    >>> texts = pa.array(["452 4.2.2 <a@b.example> is over quota", "250 Ok"])
+    >>> reasons(texts, classify_texts(texts), pa.nulls(2, pa.string()))
+    [('over quota',), ()]
+    """
+    masked = mask(texts)
+    rule = np.array([name or "" for name in said["rule"].to_pylist()])
+    found: list[tuple[str, ...]] = [()] * len(texts)
+    for known in rulebook(site):
+        rows = np.flatnonzero(rule == known.id)
+        if not len(rows):
+            continue
+        some = pa.array(rows)
+        columns = [_found(masked.take(some), known.text)] if known.text else []
+        beside = ((known.enhanced, said["enhanced"]), (known.code, said["code"]), (known.stage, stage))
+        columns += [column.take(some).cast(pa.string()).to_pylist() for condition, column in beside if condition]
+        for row, words in zip(rows, zip(*columns, strict=True), strict=bool(columns)):
+            found[row] = tuple(word for word in words if word)
+    for row in np.flatnonzero(rule == MODEL):
+        found[row] = _weightiest(masked.slice(row, 1), said.slice(row, 1).to_pylist()[0])
+    return found
 
 
-def _model_why(text: str, said: dict[str, Any]) -> tuple[str, ...]:
+def _found(masked: pa.StringArray, pattern: str) -> list[str]:
+    """The words in which a pattern is found."""
+    words = pc.struct_field(pc.extract_regex(masked, rf"(?i)(?P<words>[^\s]*(?:{pattern})[^\s]*)"), "words")
+    return [(word or "").strip(" <>()[]\"'.,;:") for word in words.to_pylist()]
+
+
+def _weightiest(masked: pa.StringArray, said: dict[str, Any]) -> tuple[str, ...]:
     """The words that spoke most for the model's cause."""
-    code = np.array([said["code"] or -1])
-    words, _ = features(mask(pa.array([text])), code, pa.array([said["enhanced"]], pa.string()))
+    words, _ = features(masked, np.array([said["code"] or -1]), pa.array([said["enhanced"]], pa.string()))
     model = trained()
     place = pc.fill_null(pc.index_in(words, model.features), -1).to_numpy()
     weights = model.weights[:, list(catalogue.causes()).index(said["cause"])]

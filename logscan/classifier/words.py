@@ -49,6 +49,11 @@ class Words:
         """Which rows are one of the words."""
         return self.lookup(dict.fromkeys(words, 1)) > 0
 
+    def matches(self, pattern: str) -> Bools:
+        """In which rows a pattern of RE2 is found, case ignored."""
+        found = pc.fill_null(pc.match_substring_regex(self.values, pattern, ignore_case=True), False)
+        return np.append(np.asarray(found, np.bool_), False)[self.index]
+
     def lookup(self, table: Mapping[str, int]) -> Ints:
         """What the table has for each row, 0 where nothing."""
         return np.array([*(table.get(value, 0) for value in self.values.to_pylist()), 0], np.int64)[self.index]

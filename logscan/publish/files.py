@@ -107,8 +107,9 @@ def as_json(findings: Findings) -> dict[str, Any]:
     """Everything as plain values; keys are only ever added. Times are UTC (ISO 8601), shares from 0 to 1.
 
     version:  of these keys, and of `schema.EVENTS`
-    summary:  verdict, events, actions (adding up to events), first, last, deliveries, failed, failures (by action),
-              failure_rate, refusals, messages, recipients (these two null where they were too many to count)
+    summary:  verdict, events, actions (adding up to events), copies (in no other number), first, last, deliveries,
+              failed, failures (by action), failure_rate, refusals, messages, recipients (these two null where they were
+              too many to count)
     sources:  source, format, confidence, bytes, lines, understood, known, other, unread, share_understood, events,
               samples (offset, line)
     problems: source, offset, met, advice, fatal
@@ -129,6 +130,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
             "verdict": summary.verdict,
             "events": summary.events,
             "actions": summary.actions,
+            "copies": summary.copies,
             "first": _plain(summary.first),
             "last": _plain(summary.last),
             "deliveries": summary.deliveries,

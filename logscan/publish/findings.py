@@ -58,6 +58,8 @@ class Summary:
     events: int
     actions: dict[str, int]
     """Events of each action: they add up to `events`."""
+    copies: int
+    """What another log of the same server tells too: left out of all other numbers."""
     first: datetime | None
     last: datetime | None
     deliveries: int
@@ -181,6 +183,7 @@ def _summary(asked: Asked) -> Summary:
     return Summary(
         events=total(outcomes),
         actions=actions,
+        copies=asked.events.count_rows(filter=~COUNTED),
         first=pc.min(outcomes["since"]).as_py(),
         last=pc.max(outcomes["last"]).as_py(),
         deliveries=tries,

@@ -121,6 +121,9 @@ class _Page:
         if summary.events:
             parts = " + ".join(f"{number:,} {safe(action, 40)}" for action, number in summary.actions.items())
             yield from self.labelled("Events", f"{summary.events:,} = {parts}")
+        if summary.copies:
+            told = counted(summary.copies, "event that another log tells too", "events that another log tells too")
+            yield from self.labelled("Copies", f"{told}, counted once")
         if summary.messages:
             yield from self.labelled(
                 "Sent",

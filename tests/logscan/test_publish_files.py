@@ -124,6 +124,7 @@ def test_json_has_everything(found: tuple[Findings, Asked], tmp_path: Path) -> N
         "verdict": "",
         "events": 4,
         "actions": {"delivered": 1, "bounced": 2, "rejected": 1},
+        "copies": 0,
         "first": "2026-09-20T12:00:00Z",
         "last": "2026-09-20T12:00:00Z",
         "deliveries": 3,
