@@ -7,6 +7,7 @@ end. Within a life a fact holds for all its events, be it stated before or after
 A life that begins and ends within one stretch of one file belongs to that stretch alone, so a worker can settle it
 there (`settle`) and forget it. What stays open goes into buckets by its id and is settled when all files were read,
 first within each file, then across files in the order of time: with the same result wherever the stretches are cut.
+What is known then of a message that has not ended goes on to the next scan into the same store.
 """
 
 from __future__ import annotations
@@ -68,10 +69,23 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
     return Settled(joined.filter(mask), events.filter(pc.invert(mask)), open_messages)
 
 
-def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
-    """Settles what the stretches left open: all open events and messages of some ids, with `source_rank` (int64)."""
+class Rest(NamedTuple):
+    """All events, and the facts of the messages that are still open: what a later scan must know of them."""
+
+    events: pa.Table
+    open_messages: pa.Table
+
+
+def settle_rest(events: pa.Table, messages: pa.Table) -> Rest:
+    """Settles what the stretches left open: all open events and messages of some ids, with `source_rank` (int64).
+
+    What is still open is one row for each message that has not ended: like the rows that a parser gives, of the time
+    of its first line, with `seen` (the time of its last), and `recipient` (then two rows where it has several).
+    """
+    if not len(events) and not len(messages):
+        return Rest(events, messages)
     if not len(events):
-        return events
+        events = messages.select(["time", "host", "queue_id", "offset", "source_rank"]).slice(0, 0)
     if not len(messages):
         messages = put(events.slice(0, 0), "mark", pa.array([], pa.int8()))
     sources = np.concatenate((messages["source_rank"].to_numpy(), events["source_rank"].to_numpy()))
@@ -82,9 +96,9 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     joined = _join(events, messages, lives, within)
     joined = _with_recipients(joined, lives[count:], [offsets[count:], sources[count:]], within)
     apart = ~within
-    if not apart.any():
-        return joined
     open_messages = messages.filter(pa.array(~whole[lives[:count]]))
+    if not apart.any() and not len(open_messages):
+        return Rest(joined, open_messages)
     rest = joined.filter(pa.array(apart))
     times, ranks, places = (
         np.concatenate((open_messages[c].to_numpy(), rest[c].to_numpy())) for c in ("time", "source_rank", "offset")
@@ -98,8 +112,82 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> pa.Table:
     every = np.ones(len(rest), bool)
     rest = _join(rest, open_messages, lives, every)
     count = len(open_messages)
-    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every)
-    return concat([joined.filter(pa.array(within)), rest]) if within.any() else rest
+    known = (open_messages["recipient"], lives[:count]) if "recipient" in open_messages.column_names else None
+    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every, known)
+    still_open = _still_open(rest, open_messages, lives, times.astype(np.int64))
+    return Rest(concat([joined.filter(pa.array(within)), rest]) if within.any() else rest, still_open)
+
+
+def _still_open(events: pa.Table, messages: pa.Table, lives: Ints, times: Ints) -> pa.Table:
+    """The facts of each life that has not ended and that no other life of its id came after."""
+    if not len(lives):
+        return messages
+    count = int(lives.max()) + 1
+    of_message = lives[: len(messages)]
+    marks = messages["mark"].to_numpy()
+    # Lives are numbered by host and id, then in order: the last of an id is before the first of another.
+    keys = np.zeros(count, np.int64)
+    keys[lives] = _keys(messages, events)
+    going = np.ones(count, bool)
+    going[:-1] = keys[1:] != keys[:-1]
+    going[of_message[marks == END]] = False
+    named = np.zeros(count, bool)
+    named[lives] = np.concatenate([t["queue_id"].is_valid().to_numpy() for t in (messages, events)])
+    going = np.flatnonzero(going & named)
+    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+    np.minimum.at(first, lives, times)
+    np.maximum.at(last, lives, times)
+    if "seen" in messages.column_names:
+        seen = messages["seen"].cast(pa.int64())
+        stated = seen.is_valid().to_numpy()
+        np.maximum.at(last, of_message[stated], seen.drop_null().to_numpy())
+    row = np.full(count, -1, np.int64)
+    row[lives] = np.arange(len(lives))
+    begun = np.zeros(count, np.int8)
+    begun[of_message[marks == BEGIN]] = BEGIN
+    both = concat([t.select(["host", "queue_id"]) for t in (messages, events) if len(t)])
+    kind = (messages if len(messages) else events).schema.field("time").type
+    found = both.take(pa.array(row[going]))
+    for name, column in (
+        ("time", pa.array(first[going]).cast(kind)),
+        ("seen", pa.array(last[going]).cast(kind)),
+        ("offset", pa.array(np.zeros(len(going), np.int64))),
+        ("mark", pa.array(begun[going])),
+    ):
+        found = found.append_column(name, column)
+    found = _join(found, messages, np.concatenate((of_message, going)), np.ones(len(going), bool))
+    one, other = _two_recipients(events, messages, lives)
+    several = other[going] >= 0
+    again = found.filter(pa.array(several)).select(["host", "queue_id", "time", "seen", "offset"])
+    again = again.append_column("mark", pa.array(np.zeros(len(again), np.int8)))
+    recipients = _recipients(events, messages)
+    tables = []
+    for table, places in ((found, one[going]), (again, other[going][several])):
+        tables.append(table.append_column("recipient", recipients.take(pa.array(places, mask=places < 0))))
+    return concat(tables) if len(again) else tables[0]
+
+
+def _recipients(events: pa.Table, messages: pa.Table) -> pa.ChunkedArray:
+    columns = [
+        t["recipient"].cast(pa.string())
+        if "recipient" in t.column_names
+        else pa.chunked_array([pa.nulls(len(t), pa.string())])
+        for t in (messages, events)
+    ]
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
+
+
+def _two_recipients(events: pa.Table, messages: pa.Table, lives: Ints) -> tuple[Ints, Ints]:
+    """For each life the row of a recipient, and of another one; -1 where there is none."""
+    codes = _recipients(events, messages).combine_chunks().dictionary_encode().indices
+    codes = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+    one = np.full(int(lives.max(initial=-1)) + 1, -1, np.int64)
+    stated = np.flatnonzero(codes >= 0)
+    one[lives[stated]] = stated
+    different = stated[codes[stated] != codes[one[lives[stated]]]]
+    other = np.full(len(one), -1, np.int64)
+    other[lives[different]] = different
+    return one, other
 
 
 def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
@@ -108,7 +196,7 @@ def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
     if not len(settled.open_events):
         return settled.events
     rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
-    return concat([settled.events, rest.drop_columns(["source_rank"])])
+    return concat([settled.events, rest.events.drop_columns(["source_rank"])])
 
 
 def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
@@ -225,13 +313,21 @@ def _join(events: pa.Table, messages: pa.Table, lives: Ints, which: Bools) -> pa
     return events
 
 
-def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bools) -> pa.Table:
+def _with_recipients(
+    events: pa.Table,
+    lives: Ints,
+    order: list[Ints],
+    which: Bools,
+    known: tuple[pa.ChunkedArray, Ints] | None = None,
+) -> pa.Table:
     """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
     An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
     in that line, after all hosts were tried (smtp/smtp_trouble.c); where the attempt names no process (Exim), of the
     next outcome. What expired (qmgr names none) was for the message's only recipient; with several, some may have been
     delivered before, so it stays unknown.
+
+    known: recipients of lives, as an earlier scan found them.
     """
     if "recipient" not in events.column_names or "process" not in events.column_names:
         return events
@@ -255,8 +351,15 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
             place = np.where(which_wants & same, target, place)
     recipients = events["recipient"]
     if expired.any():
-        place[expired] = _only_recipient(recipients, lives)[lives[expired]]
+        if known:
+            recipients = pa.chunked_array([*recipients.cast(pa.string()).chunks, *known[0].cast(pa.string()).chunks])
+            of_recipient = np.concatenate((lives, known[1]))
+        else:
+            of_recipient = lives
+        only = _only_recipient(recipients, of_recipient)
+        place[expired] = only[lives[expired]]
     taken = recipients.take(pa.array(place, mask=place < 0))
+    recipients = events["recipient"]
     at = events.column_names.index("recipient")
     return events.set_column(at, "recipient", pc.coalesce(recipients, taken))
 

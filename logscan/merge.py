@@ -6,6 +6,7 @@ goes through time window by window; of each run only the batches that reach into
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from logscan.clock import DAY
 from logscan.columns import concat
 from logscan.copies import APART, HAPPENING, marked
 from logscan.schema import EVENTS
@@ -137,12 +139,15 @@ def load(window: Window) -> pa.Table:
     return events.slice(low, high - low).select(EVENTS.names).replace_schema_metadata(EVENTS.metadata)
 
 
-def days(runs: list[SortedRun]) -> dict[int, list[Window]]:
-    """Windows by UTC day (days since 1970), none of which crosses midnight."""
-    day = 86_400_000_000
-    found: dict[int, list[Window]] = {}
-    for window in windows(runs):
-        for number in range(window.start // day, (window.end - 1) // day + 1):
-            start, end = max(window.start, number * day), min(window.end, (number + 1) * day)
-            found.setdefault(number, []).append(Window(start, end, window.batches))
-    return found
+def by_day(events: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Events in the order of time, cut at each midnight (UTC): the days since 1970, and those of the day.
+
+    >>> at = pa.array([0, 86_399, 86_400], pa.timestamp("s", "UTC"))
+    >>> [(day, len(part)) for day, part in by_day(pa.table({"time": at}))]
+    [(0, 2), (1, 1)]
+    """
+    numbers = micros(events) // DAY
+    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for start, end in pairwise(cuts):
+        if end > start:
+            yield int(numbers[start]), events.slice(start, end - start)

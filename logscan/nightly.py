@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from logscan import alerts
 from logscan.alerts import Alert
@@ -33,14 +33,8 @@ from logscan.run import Problem, Run
 from logscan.store import Store
 
 STATE = "nightly.json"
-
-
-@runtime_checkable
-class Prunes(Protocol):
-    """A store that can drop old days."""
-
-    def prune(self, before: date) -> list[date]:
-        """Take out the days before one, and give them."""
+# Seconds to wait for another run that is writing.
+PATIENCE = 600
 
 
 @dataclass
@@ -85,7 +79,11 @@ def nightly(
     if page:
         check_path(page)
     store = Store.open(Path(config.store.path), create=not dry_run)
-    run = Run((), ()) if dry_run else ingest(config.sources.paths, store, config.reading(), progress=progress)
+    run = (
+        Run((), ())
+        if dry_run
+        else ingest(config.sources.paths, store, config.reading(), progress=progress, wait=PATIENCE)
+    )
     night = _asked(config, store, run, of, now)
     if page:
         night.done.append(f"write {page}")
@@ -96,7 +94,7 @@ def nightly(
         before = now.date() - timedelta(days=config.retention.days)
         night.done.append(f"drop days before {before}")
         if not dry_run:
-            _prune(store, before, night)
+            store.prune(before)
     return night
 
 
@@ -194,14 +192,6 @@ def _numbers(night: Night) -> Mapping[str, float]:
         "lines_not_understood": tally.unread,
         "last_run_timestamp_seconds": datetime.now(UTC).timestamp(),
     }
-
-
-def _prune(store: Store, before: date, night: Night) -> None:
-    held: object = store
-    if isinstance(held, Prunes):
-        held.prune(before)
-    else:
-        night.problems.append(Problem("retention.days", "this store keeps all days", "leave it out", fatal=False))
 
 
 @dataclass

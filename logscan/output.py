@@ -26,8 +26,13 @@ from logscan.store import Store
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
 
 
-def scan_to(paths: list[str], output: str, options: Options, progress: Progress | None, tally: Path | None) -> Run:
-    """Scans `paths` into `output`, chosen by its suffix. Raises UsageError and StoreError."""
+def scan_to(
+    paths: list[str], output: str, options: Options, progress: Progress | None, tally: Path | None, wait: float = 0
+) -> Run:
+    """Scans `paths` into `output`, chosen by its suffix. Raises UsageError and StoreError.
+
+    wait: for how many seconds to wait for another scan into the same store.
+    """
     path = Path(output)
     suffix = path.suffix.lower()
     if tally:
@@ -50,7 +55,13 @@ def scan_to(paths: list[str], output: str, options: Options, progress: Progress 
     elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
         raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")
     else:
-        run = ingest(paths, Store.open(path), options, progress=progress)
+        new = not path.exists() or not any(path.iterdir())
+        store = Store.open(path)
+        try:
+            run = ingest(paths, store, options, progress=progress, wait=wait)
+        finally:
+            if new:
+                store.unmake()
     if tally:
         counts = run.tally
         names = ("lines", "understood", "known", "other", "unread")

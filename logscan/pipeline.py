@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ from logscan.classifier import classify
 from logscan.columns import concat, put, word
 from logscan.correlate import by_first_source
 from logscan.enrich import enrich, with_domains
+from logscan.gathered import Gathered
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
-from logscan.memory import keep_freed_memory
-from logscan.parquet import write_events
+from logscan.memory import die_with_parent, keep_freed_memory
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
@@ -83,6 +84,39 @@ class Spilled:
     formats: set[str] = field(default_factory=set)
     """The parsers that had something to read."""
     problems: list[Problem] = field(default_factory=list)
+    start: int = 0
+    broken: bool = False
+    """Whether something could not be read; it stands behind `end`."""
+    content: Gathered | None = None
+
+
+@dataclass(frozen=True)
+class Resuming:
+    """What a scan that goes on from earlier ones is told, and asks.
+
+    start:     from which offset each source is to be read, None to leave it out. The unfinished last line of a plain
+               file is left for the next time, and so is all from the first byte on that could not be read.
+    unchanged: asked when all was read: whether a source, read up to an offset, is still what `start` saw. If not, what
+               was read of it does not count.
+    facts:     what is known of messages that were open when the last scan ended.
+    """
+
+    start: Callable[[list[Planned]], Mapping[int, int | None]]
+    unchanged: Callable[[Planned, End], bool]
+    facts: Callable[[], Iterable[pa.Table]]
+
+
+@dataclass(frozen=True)
+class End:
+    """How far a source was read: the offset after its last line, and whether that is all of it.
+
+    content: of a compressed source, what recognising it again needs of its bytes.
+    """
+
+    source: Source
+    offset: int
+    whole: bool
+    content: Gathered | None = None
 
 
 @dataclass(frozen=True)
@@ -93,28 +127,33 @@ class Scanned:
     runs: list[merge.SortedRun]
     pool: Pool
     folder: Path
-    ends: dict[Source, int]
-    """The offset after the last line read of each source."""
+    ends: dict[int, End]
+    """How far each source was read, by rank."""
+    facts: list[Path] = field(default_factory=list)
+    """Files of what is known of messages still open, where that was asked for."""
     site: Site = NO_SITE
     """The rules that the events are judged by, before the catalogue's."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        for path in self.pool.in_turn(
-            partial(_merge, folder=self.folder, site=self.site), enumerate(merge.windows(self.runs))
-        ):
+        work = partial(_merge, folder=self.folder, site=self.site)
+        for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
                     yield pa.ipc.open_file(file).read_all()
                 path.unlink()
 
-    def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
-        """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
-        for day, rows in self.pool.in_turn(
-            partial(_write_day, folder=folder, site=self.site), sorted(merge.days(self.runs).items())
-        ):
-            if rows:
-                yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
+    def days(self) -> Iterator[tuple[date, Iterator[pa.Table]]]:
+        """The same by UTC day; each day's tables are there until the next day is asked for."""
+        parts = (part for table in self.tables() for part in merge.by_day(table))
+        for day, group in groupby(parts, key=itemgetter(0)):
+            yield date(1970, 1, 1) + timedelta(days=day), (table for _, table in group)
+
+    def open_messages(self) -> Iterator[pa.Table]:
+        """What is known of messages still open."""
+        for path in self.facts:
+            with pa.memory_map(str(path)) as file:
+                yield pa.ipc.open_file(file).read_all()
 
 
 class Pool:
@@ -173,6 +212,7 @@ def _as_worker() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
     pa.set_cpu_count(1)
     keep_freed_memory()
     pandas_on_demand()
@@ -185,20 +225,19 @@ def scanning(
     *,
     progress: Progress | None = None,
     folder: Path | None = None,
-    resume: Callable[[Planned], int | None] | None = None,
+    resume: Resuming | None = None,
 ) -> Iterator[Scanned]:
     """Scans log files; gives their events while the context lasts.
 
     folder: where what does not fit into memory lies meanwhile; the system's temporary folder by default.
-    resume: says from which offset each source is to be read, None to leave it out; then the unfinished last line of a
-            plain file is left for the next time.
+    resume: how this scan goes on from earlier ones.
     Raises UsageError for options that cannot be, RulesError for rules that cannot. What is wrong with a file is a
     problem of the run, never an exception.
     """
     options = options or Options()
     site = options.site()
     planned, problems = plan([os.fspath(path) for path in paths], options)
-    starts = {p.rank: resume(p) if resume else 0 for p in planned}
+    starts = resume.start(planned) if resume else dict.fromkeys((p.rank for p in planned), 0)
     planned = [p for p in planned if starts[p.rank] is not None]
     total = sum(max(0, p.source.size - (starts[p.rank] or 0)) for p in planned)
     workers = options.workers or min(os.cpu_count() or 1, 64)
@@ -217,9 +256,22 @@ def scanning(
                 if progress:
                     progress(answer.size, answer.tally.lines, total)
             spilled = _headed(work, jobs, spilled)
+            open_rows: list[buckets.Bucketed] = []
+            if resume:
+                spilled = _up_to_faults(spilled)
+                ends, changed = _ends(planned, spilled), set()
+                for p in planned:
+                    if not resume.unchanged(p, ends[p.rank]):
+                        problems.append(Problem(p.source.name, "changed while it was read", "scan again"))
+                        spilled = [s for s in spilled if s.rank != p.rank]
+                        changed.add(p.rank)
+                planned = [p for p in planned if p.rank not in changed]
+                if spilled:
+                    open_rows = _spill_facts(resume.facts(), len(starts), spill)
             spilled += _settle_parts(pool, spilled, spill)
-            found = _settle(pool, spilled, spill)
-            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled), site)
+            found, facts = _settle(pool, spilled, open_rows, spill, keep=resume is not None)
+            run = _account(planned, spilled, problems)
+            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts, site)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -240,7 +292,9 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     planned = stretch.planned
     source = planned.source
     size = stretch.end - stretch.start if source.splittable else source.size
-    spilled = Spilled(planned.rank, size, stretch=stretch.number)
+    spilled = Spilled(planned.rank, size, stretch=stretch.number, start=stretch.start)
+    if whole_lines and not source.splittable and not source.pipe:
+        spilled.content = Gathered()
     guards = [Guard(_parser(name)) for name in (planned.parser, *planned.beside)]
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
     growing = whole_lines and source.splittable
@@ -251,6 +305,8 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
         for count, (chunk, clock) in enumerate(clocked):
             name = f"{stretch.number:07d}-{count:05d}"
             spilled.end = chunk.offset + (chunk.overlong or len(chunk.data))
+            if spilled.content:
+                spilled.content.add(chunk.offset, chunk.data if not chunk.overlong else b"")
             if chunk.overlong:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
@@ -266,6 +322,7 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
                 _spill(parsed, parser, planned, stretch.folder / f"{name}-{parser.name}", spilled)
     except SourceError as error:
         spilled.problems.append(error.problem)
+        spilled.broken = True
     for guard in guards:
         spilled.problems += guard.problems
     if problem := too_young(planned, spilled.newest):
@@ -354,23 +411,60 @@ def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spi
     return answers
 
 
-def _settle(pool: Pool, spilled: list[Spilled], folder: Path) -> list[merge.SortedRun]:
-    """All runs, those of the open events among them once these are settled."""
+def _up_to_faults(spilled: list[Spilled]) -> list[Spilled]:
+    """Of each source what lies before the first place that could not be read: the next scan goes on there."""
+    faults: dict[int, int] = {}
+    for answer in spilled:
+        if answer.broken:
+            faults[answer.rank] = min(faults.get(answer.rank, answer.start), answer.start)
+    return [s for s in spilled if s.start <= faults.get(s.rank, s.start)]
+
+
+def _spill_facts(facts: Iterable[pa.Table], rank: int, folder: Path) -> list[buckets.Bucketed]:
+    """Facts of earlier scans as rows of a source of their own."""
+    found = []
+    for number, table in enumerate(facts):
+        rows = correlate.ranked(table, rank)
+        if file := buckets.write_bucketed(rows, folder / f"facts-{number:06d}.{MESSAGES_KIND}", MESSAGES_KIND):
+            found.append(file)
+    return found
+
+
+def _settle(
+    pool: Pool, spilled: list[Spilled], more: list[buckets.Bucketed], folder: Path, *, keep: bool
+) -> tuple[list[merge.SortedRun], list[Path]]:
+    """All runs, those of the open events among them once these are settled; and what is still open, if to `keep`."""
     found = [run for answer in spilled for run in answer.runs]
     kept = (file for answer in spilled for file in answer.open if not file.kind.startswith(PARTS_KIND))
-    files = sorted(kept, key=lambda file: file.path)
-    found += filter(None, pool.each(partial(_settle_group, folder=folder), enumerate(buckets.groups(files))))
-    return sorted(found, key=lambda run: run.path)
+    files = sorted(kept, key=lambda file: file.path) + more
+    facts = []
+    work = partial(_settle_group, folder=folder, keep=keep)
+    for run, path in pool.each(work, enumerate(buckets.groups(files))):
+        found += [run] if run else []
+        facts += [path] if path else []
+    return sorted(found, key=lambda run: run.path), sorted(facts)
 
 
-def _settle_group(job: tuple[int, list[buckets.Slice]], folder: Path) -> merge.SortedRun | None:
+def _settle_group(
+    job: tuple[int, list[buckets.Slice]], folder: Path, *, keep: bool
+) -> tuple[merge.SortedRun | None, Path | None]:
     number, slices = job
     events = buckets.load(slices, EVENTS_KIND)
-    if not events:
-        return None
+    if not events and not keep:
+        return None, None
     messages = buckets.load(slices, MESSAGES_KIND)
-    settled = correlate.settle_rest(concat(events), concat(messages) if messages else pa.table({}))
-    return merge.write_run(with_domains(settled).drop_columns(["source_rank"]), folder / f"settled-{number:06d}.run")
+    settled = correlate.settle_rest(
+        concat(events) if events else pa.table({}), concat(messages) if messages else pa.table({})
+    )
+    run = path = None
+    if len(settled.events):
+        events_path = folder / f"settled-{number:06d}.run"
+        run = merge.write_run(with_domains(settled.events).drop_columns(["source_rank"]), events_path)
+    if keep and len(settled.open_messages):
+        path = folder / f"open-{number:06d}.arrow"
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, settled.open_messages.schema) as writer:
+            writer.write_table(settled.open_messages)
+    return run, path
 
 
 def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | None:
@@ -385,19 +479,19 @@ def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | No
     return path
 
 
-def _write_day(job: tuple[int, list[merge.Window]], folder: Path, site: Site) -> tuple[int, int]:
-    day, windows = job
-    tables = (_judged(window, site) for window in windows)
-    return day, write_events(folder / f"{day}.parquet", (table for table in tables if len(table)))
-
-
 def _judged(window: merge.Window, site: Site) -> pa.Table:
     """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
     return classify(merge.load(window), site)
 
 
-def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:
-    return {p.source: max((s.end for s in spilled if s.rank == p.rank), default=0) for p in planned}
+def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[int, End]:
+    found = {}
+    for p in planned:
+        mine = [s for s in spilled if s.rank == p.rank]
+        content = next((s.content for s in mine), None)
+        end = max((s.end for s in mine), default=0)
+        found[p.rank] = End(p.source, end, not any(s.broken for s in mine), content)
+    return found
 
 
 def _account(planned: list[Planned], spilled: list[Spilled], problems: list[Problem]) -> Run:

@@ -296,6 +296,58 @@ def test_what_cannot_grow_goes_into_a_store_to_its_last_byte(kind: str, log: Pat
     assert Store.open(folder).dataset().count_rows() == 13
 
 
+def test_a_scan_of_nothing_leaves_no_store(tmp_path: Path) -> None:
+    ended = run("scan", tmp_path / "nofile", "-o", tmp_path / "new")
+    assert ended.code == 2
+    assert "does not exist" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_store_commands(log: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "store", tmp_path / "other.log"
+    other.write_text(bounce(50, day=24))
+    run("scan", log, other, "-o", folder)
+    assert run("store", "check", folder) == Ended(
+        0, "3 days, 2026-11-22 to 2026-11-24; 14 events; all as written\n", ""
+    )
+    assert run("store", "forget", folder, other) == Ended(0, "1 events taken out\n", "")
+    assert Store.open(folder).dataset().count_rows() == 13
+    assert "has read no" in run("store", "forget", folder, other).err
+    run("scan", log, other, "-o", folder)
+    assert Store.open(folder).dataset().count_rows() == 14
+    assert run("store", "compact", folder).code == 0
+    assert run("store", "prune", folder, "--keep", "99999d").out == "0 days taken out\n"
+    assert "write days or weeks" in run("store", "prune", folder, "--keep", "1y").err
+    (day,) = (folder / "data").glob("*22/*")
+    next(file for file in (folder / "files").iterdir() if file.samefile(day)).write_bytes(b"harmed")
+    ended = run("store", "check", folder)
+    assert ended.code == 2
+    assert "is not as it was written" in ended.err
+
+
+def test_forgetting_needs_all_names_of_a_log(log: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    run("scan", log, "-o", folder)
+    with log.open("a") as file:
+        file.write(bounce(20, hour=13))
+    moved = log.rename(log.with_name("mail.log.1"))
+    run("scan", moved, "-o", folder)
+    assert f"has read the same log as {moved} too; name both" in run("store", "forget", folder, log).err
+    assert run("store", "forget", folder, log, moved).out == "14 events taken out\n"
+
+
+def test_a_second_scan_waits_or_says_who_holds_the_store(log: Path, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    with store.commit():
+        ended = run("scan", log, "-o", store.path)
+        assert ended.code == 2
+        assert f"held by process {os.getpid()}; try again when that has ended" in ended.err
+        waiting = command("scan", log, "-o", store.path, "--wait", "60")
+    assert waiting.communicate(timeout=60)[1] == b""
+    assert waiting.returncode == 0
+    assert store.dataset().count_rows() == 13
+
+
 def test_formats(log: Path) -> None:
     ended = run("formats")
     assert (ended.code, ended.err) == (0, "")

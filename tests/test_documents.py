@@ -28,11 +28,21 @@ DOCUMENTS += [
 WRITTEN: dict[Path, str] = runpy.run_path(str(ROOT / "docs" / "write.py"))["documents"]()
 
 
+def commands() -> dict[str, Any]:
+    """All commands by their full name, those of commands too."""
+    found = {"logscan": typer.main.get_command(app)}
+    for name, command in list(found.items()):
+        found |= {f"{name} {sub}": child for sub, child in getattr(command, "commands", {}).items()}
+    for name, command in list(found.items())[1:]:
+        found |= {f"{name} {sub}": child for sub, child in getattr(command, "commands", {}).items()}
+    return found
+
+
 def options() -> list[str]:
     """Each command, and each option of it."""
-    group: Any = typer.main.get_command(app)
-    words = [f"logscan {name}" for name in group.commands]
-    for command in (group, *group.commands.values()):
+    words = []
+    for name, command in commands().items():
+        words += [name] * (name != "logscan")
         words += [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
     return sorted(set(words))
 
@@ -43,8 +53,7 @@ def test_every_command_and_option_is_documented(word: str) -> None:
 
 
 def test_every_command_and_option_has_its_help() -> None:
-    group: Any = typer.main.get_command(app)
-    for command in (group, *group.commands.values()):
+    for command in commands().values():
         assert command.help
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"

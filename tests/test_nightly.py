@@ -12,7 +12,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from logscan.cli import app
 from logscan.config import parse
 from logscan.nightly import Night, nightly
+from logscan.store import Store
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 NIGHT = DAY + timedelta(days=1, minutes=20)
@@ -314,6 +315,18 @@ def test_smtp(tmp_path: Path, security: str) -> None:
         # A server that offers no TLS gets no mail, rather than mail in the clear.
         assert [problem.source for problem in night.problems] == ["mail"]
         assert not any(words.upper().startswith((b"MAIL", b"RCPT", b"DATA")) for words in handler.got)
+
+
+def test_old_days_are_dropped(tmp_path: Path) -> None:
+    site = made(tmp_path, mail="")
+    site.night("[retention]\ndays = 30\n")
+    store = Store.open(tmp_path / "store")
+    assert len(store.days()) == 29
+    site.night("[retention]\ndays = 10\n", dry_run=True)
+    assert len(store.days()) == 29
+    assert site.night("[retention]\ndays = 10\n").done[-1] == "drop days before 2026-11-14"
+    assert store.days()[0] == date(2026, 11, 14)
+    assert (len(store.days()), store.check()) == (10, [])
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:

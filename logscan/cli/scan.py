@@ -28,6 +28,9 @@ def scan(
     workers: Workers = None,
     rules: Rules = None,
     strict: Strict = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="For how many seconds to wait for another scan into the same store.")
+    ] = 0,
     tally_json: Annotated[Path | None, typer.Option(help="Write how many lines were understood to this file.")] = None,
 ) -> None:
     """Turn logs into the events table: into a store, a Parquet file, or JSON lines."""
@@ -37,5 +40,5 @@ def scan(
         if not paths:
             raise typer.BadParameter("name the logs to scan: files, folders, globs, or -")
         with progress() as bar:
-            run = scan_to(paths, output, reading(format, tz, year, workers, rules), bar, tally_json)
+            run = scan_to(paths, output, reading(format, tz, year, workers, rules), bar, tally_json, wait)
         end(run, strict)

@@ -71,7 +71,7 @@ def chunks(
     with raw_bytes(source, at) as raw:
         cutter = _Cutter(start, block_size)
         try:
-            for offset, piece in _stretch(_pieces(source, raw, block_size, stop - at), at, start, stop):
+            for offset, piece in _stretch(pieces(source, raw, block_size, stop - at), at, start, stop):
                 yield from cutter.cut(offset, piece)
         except SourceError as error:
             yield from cutter.finish(unfinished=False)
@@ -93,7 +93,7 @@ def first_lines(source: Source, size: int = 65536) -> bytes:
     data, torn = b"", False
     try:
         with source.pipe.ahead() if source.pipe else nullcontext(), raw_bytes(source) as raw:
-            for piece in _pieces(source, raw, size, size):
+            for piece in pieces(source, raw, size, size):
                 data += piece
                 if torn := len(data) >= size:
                     break
@@ -105,7 +105,7 @@ def first_lines(source: Source, size: int = 65536) -> bytes:
     return data[: data.rfind(b"\n") + 1] or data if torn else data
 
 
-def _pieces(source: Source, raw: RawBytes, size: int, wanted: int) -> Iterator[bytes]:
+def pieces(source: Source, raw: RawBytes, size: int, wanted: int) -> Iterator[bytes]:
     """The bytes that follow, decompressed, in pieces of at most `size`. Raises SourceError.
 
     Past the `wanted` ones, only the end of a line is still looked for: a plain file is read on in small steps.

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from logscan.parser import Tally
 from logscan.run import Problem, SourceRead
 from logscan.schema import SCHEMA_VERSION
-from logscan.store.fingerprint import Fingerprint
+from logscan.store.fingerprint import Fingerprint, Mark
 
 # Written into the database's own header: whose it is, and its version.
-MARKS = {"application_id": int.from_bytes(b"logs"), "user_version": 1}
+MARKS = {"application_id": int.from_bytes(b"logs"), "user_version": 2}
 TABLES = """
     CREATE TABLE commits (
         name TEXT PRIMARY KEY,
@@ -30,15 +30,24 @@ TABLES = """
     );
     CREATE TABLE files (
         name TEXT PRIMARY KEY,
-        commit_name TEXT NOT NULL REFERENCES commits (name),
-        day TEXT NOT NULL,
-        rows INTEGER NOT NULL
+        day TEXT,                               -- NULL: facts of messages still open
+        rows INTEGER NOT NULL,
+        hash BLOB NOT NULL,                     -- of its bytes
+        added TEXT NOT NULL REFERENCES commits (name),
+        removed TEXT REFERENCES commits (name)  -- by which a newer file took its place
     );
     CREATE TABLE contents (
-        head BLOB NOT NULL,
+        id INTEGER PRIMARY KEY,
+        packed INTEGER NOT NULL,                -- 1: a compressed file's own bytes, read whole
         offset INTEGER NOT NULL,
-        anchor BLOB NOT NULL,
-        PRIMARY KEY (head, offset, anchor)
+        lines BLOB NOT NULL,
+        steps BLOB NOT NULL,
+        anchor BLOB NOT NULL
+    );
+    CREATE TABLE names (                        -- under which a content was read
+        content INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        PRIMARY KEY (content, name)
     );
     CREATE TABLE sources (
         id INTEGER PRIMARY KEY,
@@ -47,6 +56,11 @@ TABLES = """
         read TEXT NOT NULL,                     -- JSON of a run.SourceRead, all commits together
         UNIQUE (source, parser)
     );
+"""
+HASH = 16
+LIVE = """
+    added IN (SELECT name FROM commits WHERE visible)
+    AND (removed IS NULL OR removed IN (SELECT name FROM commits WHERE NOT visible))
 """
 
 
@@ -59,19 +73,21 @@ class StoreError(Exception):
 
 
 class File(NamedTuple):
-    """A file of events: its name, the day of all its events (UTC), its rows."""
+    """A file of the store: its name, the day of all its events (UTC; None: of open messages), its rows, its hash."""
 
     name: str
-    day: date
+    day: date | None
     rows: int
+    hash: bytes
 
 
 class Progress(NamedTuple):
-    """A source that was read: what came of it, and its content before and after."""
+    """A content that was read: under which name, before and after; `packed` are a compressed file's own bytes."""
 
-    read: SourceRead
+    source: str
     before: Fingerprint
     after: Fingerprint
+    packed: bool = False
 
 
 class Ledger:
@@ -84,7 +100,6 @@ class Ledger:
     def make(cls, path: Path) -> None:
         """Make an empty ledger at `path`, where nothing is yet."""
         with cls._connected(path) as ledger, ledger._connection:
-            ledger._connection.execute("PRAGMA journal_mode = WAL")
             ledger._connection.execute("BEGIN")
             for statement in (*TABLES.split(";")[:-1], *(f"PRAGMA {name} = {n}" for name, n in MARKS.items())):
                 ledger._connection.execute(statement)
@@ -96,7 +111,10 @@ class Ledger:
         with cls._connected(path) as ledger:
             if ledger._number("PRAGMA application_id") != MARKS["application_id"]:
                 raise StoreError(path, "is not the ledger of a store", "name a new or empty folder")
-            ledger._check_version("ledger", ledger._number("PRAGMA user_version"), MARKS["user_version"])
+            version = ledger._number("PRAGMA user_version")
+            ledger._check_version("ledger", version, MARKS["user_version"])
+            if version < MARKS["user_version"]:
+                raise StoreError(path.parent, "was made by a logscan before 0.1", "scan the logs into a new folder")
             newest = ledger._number("SELECT coalesce(max(schema), 0) FROM commits")
             ledger._check_version("schema", newest, SCHEMA_VERSION)
             yield ledger
@@ -105,11 +123,13 @@ class Ledger:
     @contextmanager
     def _connected(cls, path: Path) -> Iterator[Ledger]:
         try:
-            connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=60, isolation_level=None)
             try:
-                # FULL: a commit that was acknowledged outlasts a power cut (sqlite.org/pragma.html#pragma_synchronous).
-                connection.execute("PRAGMA synchronous = FULL")
+                # A rollback journal works on network file systems too, where WAL does not (sqlite.org/wal.html). EXTRA:
+                # what was acknowledged outlasts a power cut (sqlite.org/pragma.html#pragma_synchronous).
+                connection.execute("PRAGMA synchronous = EXTRA")
                 connection.execute("PRAGMA fullfsync = ON")
+                connection.execute("PRAGMA foreign_keys = ON")
                 yield cls(path, connection)
             finally:
                 connection.close()
@@ -124,26 +144,54 @@ class Ledger:
             met = f"was written by a newer logscan ({what} version {found}, this one knows {known})"
             raise StoreError(self._path.parent, met, "upgrade logscan")
 
-    def record(self, commit: str, files: Iterable[File], progress: Iterable[Progress]) -> None:
-        """Record a whole commit in one transaction: the commit point."""
+    def record(
+        self,
+        commit: str,
+        files: Iterable[File] = (),
+        removed: Iterable[File] = (),
+        progress: Iterable[Progress] = (),
+        reads: Iterable[SourceRead] = (),
+        forgotten: Iterable[str] = (),
+    ) -> None:
+        """Record a whole commit in one transaction: the commit point.
+
+        files: those it adds. removed: those whose place they take. forgotten: names of sources as if never read.
+        """
         execute = self._connection.execute
         with self._connection:
             execute("BEGIN IMMEDIATE")
             made = datetime.now(UTC).isoformat(timespec="seconds")
             execute("INSERT INTO commits (name, made, schema) VALUES (?, ?, ?)", (commit, made, SCHEMA_VERSION))
             for file in files:
-                row = (file.name, commit, file.day.isoformat(), file.rows)
-                execute("INSERT INTO files (name, commit_name, day, rows) VALUES (?, ?, ?, ?)", row)
-            for read, before, after in progress:
-                execute(
-                    "DELETE FROM contents WHERE head = ? AND offset = ? AND anchor = ?",
-                    (before.head, before.offset, before.anchor),
-                )
-                execute(
-                    "INSERT OR REPLACE INTO contents (head, offset, anchor) VALUES (?, ?, ?)",
-                    (after.head, after.offset, after.anchor),
-                )
+                row = (file.name, file.day and file.day.isoformat(), file.rows, file.hash, commit)
+                execute("INSERT INTO files (name, day, rows, hash, added) VALUES (?, ?, ?, ?, ?)", row)
+            for file in removed:
+                execute("UPDATE files SET removed = ? WHERE name = ?", (commit, file.name))
+            for name in forgotten:
+                execute("DELETE FROM contents WHERE id IN (SELECT content FROM names WHERE name = ?)", (name,))
+                execute("DELETE FROM sources WHERE source = ?", (name,))
+            for done in progress:
+                self._advance(done)
+            for read in reads:
                 self._add(read)
+
+    def _advance(self, done: Progress) -> None:
+        found = self._connection.execute(
+            "SELECT id FROM contents WHERE packed = ? AND offset = ? AND lines = ? AND steps = ? AND anchor = ?",
+            (done.packed, *_row(done.before)),
+        ).fetchone()
+        if found:
+            (content,) = found
+            self._connection.execute(
+                "UPDATE contents SET offset = ?, lines = ?, steps = ?, anchor = ? WHERE id = ?",
+                (*_row(done.after), content),
+            )
+        else:
+            (content,) = self._connection.execute(
+                "INSERT INTO contents (packed, offset, lines, steps, anchor) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                (done.packed, *_row(done.after)),
+            ).fetchone()
+        self._connection.execute("INSERT OR IGNORE INTO names (content, name) VALUES (?, ?)", (content, done.source))
 
     def _add(self, read: SourceRead) -> None:
         """Add a reading to what was read of that source before."""
@@ -167,34 +215,94 @@ class Ledger:
         rows = self._connection.execute(f"SELECT read FROM sources {where} ORDER BY id", values)  # noqa: S608 - own words
         return [_source_read(**json.loads(read)) for (read,) in rows]
 
-    def contents(self) -> list[Fingerprint]:
-        """The contents read so far."""
-        rows = self._connection.execute("SELECT offset, head, anchor FROM contents")
-        return [Fingerprint(*row) for row in rows]
+    def contents(self, *, packed: bool = False) -> list[Fingerprint]:
+        """The contents read so far; or, `packed`, the compressed files read whole, by their own bytes."""
+        query = "SELECT offset, lines, steps, anchor FROM contents WHERE packed = ? ORDER BY id"
+        return [_fingerprint(*row) for row in self._connection.execute(query, (packed,))]
+
+    def names_beside(self, names: Iterable[str]) -> set[str]:
+        """The other names under which contents were read that were also read under these."""
+        query = """
+            SELECT DISTINCT others.name FROM names JOIN names AS others USING (content) WHERE names.name = ?
+        """
+        given = set(names)
+        return {other for name in given for (other,) in self._connection.execute(query, (name,))} - given
+
+    def commits(self) -> int:
+        """How many commits there are."""
+        return self._number("SELECT count(*) FROM commits")
 
     def pending(self) -> list[str]:
         """The commits that are recorded and not yet visible, in order."""
         rows = self._connection.execute("SELECT name FROM commits WHERE NOT visible ORDER BY rowid")
         return [name for (name,) in rows]
 
-    def files_of(self, commit: str) -> list[File]:
-        """The files of a commit."""
-        return self._files("commit_name = ?", commit)
+    def added(self, commit: str) -> list[File]:
+        """The files that a commit adds."""
+        return self._files("added = ?", commit)
 
-    def visible_files(self) -> list[File]:
-        """The files of all visible commits, by day and in the order of the commits."""
-        return self._files("commit_name IN (SELECT name FROM commits WHERE visible)")
+    def removed(self, commit: str) -> list[File]:
+        """The files that a commit removes."""
+        return self._files("removed = ?", commit)
+
+    def live(self) -> list[File]:
+        """The files that hold the events now, one a day, in order."""
+        return self._files(f"day IS NOT NULL AND {LIVE}")
+
+    def facts(self) -> File | None:
+        """The file of facts of messages still open."""
+        found = self._files(f"day IS NULL AND {LIVE}")
+        return found[0] if found else None
+
+    def superseded(self, before: datetime) -> list[File]:
+        """The files that were removed before a time."""
+        removed = "removed IN (SELECT name FROM commits WHERE visible AND made < ?)"
+        return self._files(removed, before.isoformat(timespec="seconds"))
+
+    def drop(self, files: Iterable[File]) -> None:
+        """Strike superseded files that are gone."""
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("DELETE FROM files WHERE name = ?", [(file.name,) for file in files])
+
+    def known_names(self) -> set[str]:
+        """The names of all files, superseded ones too."""
+        return {name for (name,) in self._connection.execute("SELECT name FROM files")}
 
     def _files(self, where: str, *values: str) -> list[File]:
         rows = self._connection.execute(
-            f"SELECT name, day, rows FROM files WHERE {where} ORDER BY day, rowid",  # noqa: S608 - own words
+            f"SELECT name, day, rows, hash FROM files WHERE {where} ORDER BY day, rowid",  # noqa: S608 - own words
             values,
         )
-        return [File(name, date.fromisoformat(day), count) for name, day, count in rows]
+        return [File(name, day and date.fromisoformat(day), count, hash_) for name, day, count, hash_ in rows]
 
     def show(self, commit: str) -> None:
         """Mark a commit as visible: its files lie in their place."""
         self._connection.execute("UPDATE commits SET visible = 1 WHERE name = ?", (commit,))
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with the ledger itself."""
+        found = [text for (text,) in self._connection.execute("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def shrink(self) -> None:
+        """Give free pages back."""
+        self._connection.execute("VACUUM")
+
+
+def _row(content: Fingerprint) -> tuple[int, bytes, bytes, bytes]:
+    lines = b"".join(mark.offset.to_bytes(8, "big") + mark.hash for mark in content.lines)
+    return content.offset, lines, b"".join(content.steps), content.anchor
+
+
+def _fingerprint(offset: int, lines: bytes, steps: bytes, anchor: bytes) -> Fingerprint:
+    marks = [lines[at : at + 8 + HASH] for at in range(0, len(lines), 8 + HASH)]
+    return Fingerprint(
+        offset,
+        tuple(Mark(int.from_bytes(mark[:8], "big"), mark[8:]) for mark in marks),
+        tuple(steps[at : at + HASH] for at in range(0, len(steps), HASH)),
+        anchor,
+    )
 
 
 def _source_read(tally: dict[str, Any], **rest: Any) -> SourceRead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ else:
     import fcntl
 
 
+PATIENCE = 0.1
+
+
 class HeldError(Exception):
     """Somebody else holds the lock: `pid` is the process, None where it has not said so yet."""
 
@@ -27,8 +31,10 @@ class HeldError(Exception):
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; raises `HeldError` at once where somebody holds it, in this process or another.
+def locked(path: Path, wait: float = 0) -> Iterator[None]:
+    """Hold the lock at `path`; raises `HeldError` where somebody holds it, in this process or another.
+
+    wait: for how many seconds it is tried again before.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder, "lock")):
@@ -40,7 +46,10 @@ def locked(path: Path) -> Iterator[None]:
     True
     """
     with path.open("a+b") as file:
-        if not _take(file):
+        until = time.monotonic() + wait
+        while not (taken := _take(file)) and time.monotonic() < until:
+            time.sleep(PATIENCE)
+        if not taken:
             file.seek(0)
             pid = file.read(20)
             raise HeldError(int(pid) if pid.isdigit() else None)

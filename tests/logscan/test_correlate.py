@@ -104,7 +104,7 @@ def test_wherever_it_is_cut(script: list[str], cuts: set[int], files: bool) -> N
         done.append(settled.events)
         open_events.append(ranked(settled.open_events, rank if files else 0))
         open_messages.append(ranked(settled.open_messages, rank if files else 0))
-    rest = settle_rest(concat(open_events), concat(open_messages))
+    rest = settle_rest(concat(open_events), concat(open_messages)).events
     found = concat([*done, rest.drop_columns(["source_rank"])])
     assert len(found) == len(events)
     assert told(found) == want
