@@ -29,7 +29,9 @@ def html(findings: Findings) -> str:
     template = environment().get_template("letter.html")
     made = ""
     for rows in ROWS:
-        sections = [section(finding, None, rows) for finding in findings.findings if finding.answer.table.num_rows]
+        sections = [
+            section(finding, None, rows, rows) for finding in findings.findings if finding.answer.table.num_rows
+        ]
         made = template.render(findings=findings, summary=findings.summary, tally=findings.run.tally, sections=sections)
         if len(made.encode()) <= LARGEST:
             break

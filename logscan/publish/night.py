@@ -17,13 +17,12 @@ from logscan.publish.findings import Finding, Findings
 from logscan.publish.text import counted, percent, safe
 from logscan.report import Answer, Chart, Report
 
+# Pages cut what is longer than 400 letters.
 NOTE = (
-    "Messages that failed, against the last four weeks: a message that is put off many times, or goes to many"
-    " recipients of a domain, counts once. Each name has a negative binomial test of its own, with the messages that"
-    f" could have failed as exposure; of all that is told, {percent(FALSE_SHARE)} is expected to be chance"
-    f" (Benjamini-Hochberg). A change has {LEAST} messages or more, {FACTOR:g} times what was to be expected,"
-    f" {BEYOND:g} times the rate of yesterday and of the same weekdays; and of a domain or provider,"
-    f" {percent(POINTS)} of its mail."
+    "Messages that failed at a domain, tries of one taken together, against the last four weeks: a negative binomial"
+    f" test for each name, {percent(FALSE_SHARE)} of what is told expected to be chance (Benjamini-Hochberg). A change"
+    f" has {LEAST} messages or more, {FACTOR:g} times the expected, {BEYOND:g} times the rate of yesterday and of these"
+    f" weekdays; of a domain or provider, {percent(POINTS)} of its mail."
 )
 NAMED = 2
 COLUMN: dict[Kind, str] = {"cause": "cause", "domain": "recipient_domain", "provider": "provider"}
@@ -68,12 +67,16 @@ def verdict(changed: Sequence[Change], days: int) -> tuple[str, ...]:
     for (what, kind), number in Counter((one.change, one.kind) for one in changed).items():
         named = [one for one in changed if (one.change, one.kind) == (what, kind)][:NAMED]
         said = "; ".join(
-            f"{safe(one.name, 60)}, {one.failed:,} of {one.tried:,} messages, usually {one.expected:,.1f}"
+            f"{safe(one.name, 60)}, {one.failed:,} of {one.tried:,} messages, usually {_usual(one.expected)}"
             for one in named
         )
         more = f"; and {number - NAMED:,} more" if number > NAMED else ""
         parts.append(f"{counted(number, f'{what} {kind}')} ({said}{more})")
     return (f"What changed: {', '.join(parts)}.",)
+
+
+def _usual(expected: float) -> str:
+    return f"{expected:,.1f}" if expected >= 0.05 else "none"
 
 
 def headline(findings: Findings, changed: Sequence[Change]) -> str:

@@ -45,12 +45,12 @@ def page(findings: Findings) -> str:
     )
 
 
-def section(finding: Finding, chart: Rendered | None, top: int) -> dict[str, Any]:
-    """What a template needs of an answer."""
+def section(finding: Finding, chart: Rendered | None, top: int, steps: int = STEPS) -> dict[str, Any]:
+    """What a template needs of an answer: so many rows of it, or steps of time."""
     answer = finding.answer
     # A table in time order shows its end.
     in_time = answer.chart is not None and answer.chart.kind == "stacks"
-    rows = STEPS if in_time else top
+    rows = steps if in_time else top
     table = answer.table.slice(max(answer.table.num_rows - rows, 0) if in_time else 0, rows)
     shown = [name for name in answer.shown or answer.table.column_names if name not in answer.below]
     return {

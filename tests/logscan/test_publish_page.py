@@ -117,6 +117,8 @@ def test_what_changed_stands_first(made: str) -> None:
     section = made[first : made.index("</section>", first)]
     for words in ("new domain", "spiking cause", "vanished code", "1,000,000", "our postmaster", "550 xxx", "<li>"):
         assert words in section
+    note = section[section.index('<p class="note">') : section.index("</p>")]
+    assert note.endswith("of its mail."), "the method is told whole"
     assert "What changed: 1 new domain" in made[: made.index("</h1>")]
     weeks = made.index('<h2 id="weeks">')
     assert "Columns of failed by time, the largest of 29: 2026-11-23 28" in made[weeks:]
