@@ -209,7 +209,7 @@ class Memory:
         """As `ingest` does."""
         recognising = Recognising(self)  # type: ignore[arg-type]
         sources = [source for source in discover(paths)[0] if source.size]
-        planned = [Planned(source, "postfix", 1.0, Clock(), rank) for rank, source in enumerate(sources)]
+        planned = [Planned(source, "postfix", 1.0, Clock(), rank=rank) for rank, source in enumerate(sources)]
         for rank, start in recognising.start(planned).items():
             if start is None:
                 continue

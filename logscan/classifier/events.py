@@ -45,6 +45,8 @@ OVERRULES, EXPLAINS = 0.35, 0.5
 SUREST = 0.99
 DROPPED_BELOW = 0.8
 SMALL, TOGETHER = 700, 1500
+# Some 2 MB of what replies say as a rule; at the worst, each of them 4,096 characters long, 10 MB.
+CASES_REMEMBERED = 2500
 # Actions that are no success, even beside a code of success.
 FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 
@@ -87,12 +89,10 @@ def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.Diction
         # Each distinct case is judged once.
         others = [enhanced[failed], stage[failed], action[failed]]
         first, case = distinct_rows(code[failed], texts.index, *(words.index for words in others))
-        asked, number = texts[first].to_arrow(), code[failed][first]
         beside = [words[first].to_arrow() for words in others]
-        held = first_rules(number, asked, beside, site)
-        said = weighed(held, number, asked, beside[0], site)
-        rule[failed], cause[failed], sure[failed] = (answer[case] for answer in said)
-        named = Words.encode(details(asked, said[1]))
+        said = _answers(code[failed][first], texts[first].to_arrow(), beside, site)
+        rule[failed], cause[failed], sure[failed] = (answer[case] for answer in said[:3])
+        named = Words.encode(said[3])
         detail.values, detail.index[failed] = named.values, named.index[case]
     columns = {
         "code_class": _dictionary(code_class, CLASSES),
@@ -102,6 +102,42 @@ def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.Diction
         "provider": _provider(events, site),
     }
     return columns, sure
+
+
+def _answers(
+    code: Ints, text: pa.StringArray, beside: list[pa.StringArray], site: Site
+) -> tuple[Ints, Ints, Floats, pa.Array]:
+    """Rule, cause, confidence and detail of each case; what was judged just before is not judged again.
+
+    A pass of the rules takes its time even for few texts, and one hour of a log says much the same as the next.
+    """
+    if len(code) > CASES_REMEMBERED:
+        return _judge(code, text, beside, site)
+    known = _remembered(site)
+    cases = list(zip(code.tolist(), text.to_pylist(), *(column.to_pylist() for column in beside), strict=True))
+    new = [i for i, case in enumerate(cases) if case not in known]
+    if new:
+        if len(known) > CASES_REMEMBERED:
+            known.clear()
+            new = list(range(len(cases)))
+        some = pa.array(new)
+        answers = _judge(code[new], text.take(some), [column.take(some) for column in beside], site)
+        columns = (column.tolist() if isinstance(column, np.ndarray) else column.to_pylist() for column in answers)
+        known.update(zip((cases[i] for i in new), zip(*columns, strict=True), strict=True))
+    rule, cause, sure, detail = zip(*(known[case] for case in cases), strict=True)
+    return np.array(rule), np.array(cause), np.array(sure, np.float32), pa.array(detail, pa.string())
+
+
+@cache
+def _remembered(site: Site) -> dict[tuple[object, ...], tuple[int, int, float, str | None]]:
+    return {}
+
+
+def _judge(
+    code: Ints, text: pa.StringArray, beside: list[pa.StringArray], site: Site
+) -> tuple[Ints, Ints, Floats, pa.Array]:
+    rule, cause, sure = weighed(first_rules(code, text, beside, site), code, text, beside[0], site)
+    return rule, cause, sure, details(text, cause)
 
 
 def weighed(
