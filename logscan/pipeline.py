@@ -37,6 +37,7 @@ from logscan.memory import keep_freed_memory
 from logscan.parquet import write_events
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
+from logscan.privacy import Privacy
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Source, SourceError, chunks, first_lines, split
 from logscan.turns import turns
@@ -95,11 +96,14 @@ class Scanned:
     """The offset after the last line read of each source."""
     site: Site = NO_SITE
     """The rules that the events are judged by, before the catalogue's."""
+    privacy: Privacy | None = None
+    """How people are taken out of the events once they are judged."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
         for path in self.pool.in_turn(
-            partial(_merge, folder=self.folder, site=self.site), enumerate(merge.windows(self.runs))
+            partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy),
+            enumerate(merge.windows(self.runs)),
         ):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
@@ -109,7 +113,8 @@ class Scanned:
     def days(self, folder: Path) -> Iterator[tuple[date, Path, int]]:
         """Writes the events of each UTC day to a Parquet file in `folder`; gives day, file and its rows."""
         for day, rows in self.pool.in_turn(
-            partial(_write_day, folder=folder, site=self.site), sorted(merge.days(self.runs).items())
+            partial(_write_day, folder=folder, site=self.site, privacy=self.privacy),
+            sorted(merge.days(self.runs).items()),
         ):
             if rows:
                 yield date(1970, 1, 1) + timedelta(days=day), folder / f"{day}.parquet", rows
@@ -194,7 +199,7 @@ def scanning(
     problem of the run, never an exception.
     """
     options = options or Options()
-    site = options.site()
+    site, privacy = options.site(), options.privacy()
     planned, problems = plan([os.fspath(path) for path in paths], options)
     starts = {p.rank: resume(p) if resume else 0 for p in planned}
     planned = [p for p in planned if starts[p.rank] is not None]
@@ -217,7 +222,9 @@ def scanning(
             spilled = _headed(work, jobs, spilled)
             spilled += _settle_parts(pool, spilled, spill)
             found = _settle(pool, spilled, spill)
-            yield Scanned(_account(planned, spilled, problems), found, pool, spill, _ends(planned, spilled), site)
+            run = _account(planned, spilled, problems)
+            run = privacy.withheld(run) if privacy else run
+            yield Scanned(run, found, pool, spill, _ends(planned, spilled), site, privacy)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -366,10 +373,10 @@ def _settle_group(job: tuple[int, list[buckets.Slice]], folder: Path) -> merge.S
     return merge.write_run(with_domains(settled).drop_columns(["source_rank"]), folder / f"settled-{number:06d}.run")
 
 
-def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Privacy | None) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = _judged(window, site)
+    table = _judged(window, site, privacy)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -378,15 +385,21 @@ def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | No
     return path
 
 
-def _write_day(job: tuple[int, list[merge.Window]], folder: Path, site: Site) -> tuple[int, int]:
+def _write_day(
+    job: tuple[int, list[merge.Window]], folder: Path, site: Site, privacy: Privacy | None
+) -> tuple[int, int]:
     day, windows = job
-    tables = (_judged(window, site) for window in windows)
+    tables = (_judged(window, site, privacy) for window in windows)
     return day, write_events(folder / f"{day}.parquet", (table for table in tables if len(table)))
 
 
-def _judged(window: merge.Window, site: Site) -> pa.Table:
-    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
-    return classify(merge.load(window), site)
+def _judged(window: merge.Window, site: Site, privacy: Privacy | None) -> pa.Table:
+    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here.
+
+    The whole text is judged; people are taken out after it.
+    """
+    events = classify(merge.load(window), site)
+    return privacy.events(events) if privacy and len(events) else events
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[Source, int]:
