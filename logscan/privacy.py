@@ -28,17 +28,16 @@ import os
 import re
 import sys
 import unicodedata
-from base64 import b32encode, b32decode
-from collections.abc import Callable, Iterable
+from base64 import b32decode, b32encode
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_hex
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -47,6 +46,7 @@ from logscan.columns import put
 from logscan.enrich import domain_name
 from logscan.run import Run
 
+_T = TypeVar("_T")
 Kind = Literal["address", "host", "ip", "id", "source"]
 
 KEY_BYTES = 16
@@ -85,7 +85,8 @@ _PIECE = re.compile(
 _DELIMITED = re.compile(r'[\s<>"()\[\],;:]')
 _NAMED = re.compile(
     r"\b((?:sasl_)?user(?:name)?|login|account|mailbox|alias|recipient|sender|uid)( ?[=:] ?| )"
-    r"(?:\"([^\"]{1,256})\"|'([^']{1,256})'|(?<=[=:])([^\s,;<>\"'()\[\]]{1,256})|(?<=[=:] )([^\s,;<>\"'()\[\]]{1,256}))",
+    r"(?:\"([^\"]{1,256})\"|'([^']{1,256})'"
+    r"|(?<=[=:])([^\s,;<>\"'()\[\]]{1,256})|(?<=[=:] )([^\s,;<>\"'()\[\]]{1,256}))",
     re.I,
 )
 _IPV4 = re.compile(r"(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3}(?!\d)")
@@ -244,8 +245,7 @@ class Privacy:
         return "p-" + b32encode(number + self._check(number)).decode().lower()
 
     def _check(self, number: bytes) -> bytes:
-        assert self.key is not None
-        return blake2b(number, digest_size=_CHECK_BYTES, key=self.key, person=b"check").digest()
+        return blake2b(number, digest_size=_CHECK_BYTES, key=self.key or b"", person=b"check").digest()
 
     def _is_own(self, word: str) -> bool:
         """Whether a word is a pseudonym already."""
@@ -431,7 +431,7 @@ def _telling(word: str) -> bool:
 
 
 def _spellings(word: str) -> set[str]:
-    """A word as replies may spell it: escaped for a URL, for a DSN (xtext, RFC 3461), as quoted-printable, by the log."""
+    """A word as replies may spell it: as in a URL, in xtext (RFC 3461), as quoted-printable, escaped by the log."""
 
     def escaped(lead: str) -> str:
         letters = (
@@ -466,11 +466,13 @@ def _each(column: pa.ChunkedArray, change: Callable[[str], str | None]) -> pa.Ch
     return changed.take(whole.indices)
 
 
-def _lookup(column: pa.ChunkedArray | pa.Array, change: Callable[[str], tuple]) -> Callable[[int], tuple]:
+def _lookup(
+    column: pa.ChunkedArray | pa.Array, change: Callable[[str], tuple[_T, ...]]
+) -> Callable[[int], tuple[_T, ...]]:
     """For each row, what a function makes of its string; nothing for null."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-    made = [() if word is None else change(word) for word in whole.dictionary.to_pylist()]
+    made: list[tuple[_T, ...]] = [() if word is None else change(word) for word in whole.dictionary.to_pylist()]
     made.append(())
     places = whole.indices.fill_null(len(made) - 1).to_numpy(zero_copy_only=False)
     return lambda row: made[places[row]]
