@@ -32,11 +32,11 @@ from base64 import b32decode, b32encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from html import escape
 from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal, TypeVar
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,6 +55,7 @@ WITHHELD = "(withheld)"
 HIDDEN = "*"
 
 _ID_BYTES, _CHECK_BYTES = 8, 2
+_LONG_WORD = 8
 _TOKEN = re.compile(r"p-([a-z2-7]{16})")
 _DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 # Names under these are of a house, not of the DNS (RFC 6761, 6762, 8375, 9476 and custom).
@@ -97,6 +98,7 @@ _LABELLED = re.compile(
 )
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _LONG_IN_PATH = re.compile(r"[A-Za-z0-9+=_-]{24,}")
+_SPELT = re.compile(rb"(?:%|=|\+|\\x)([0-9A-Fa-f]{2})")
 _QUERY = re.compile(r"([?#]).*")
 
 
@@ -179,7 +181,7 @@ class Privacy:
             return name
         labels = domain.split(".") if domain else []
         if len(labels) < 2 or labels[-1] in _HOUSE or labels[-1].isdigit():
-            return self.server(name) if self._is_own(name) else self._token("host", name.lower())
+            return self._token("host", name.lower())
         if len(labels) == 2 or (len(labels) == 3 and labels[0] == HIDDEN) or self._is_own(labels[0]):
             return ".".join(labels)
         return f"{self._token('host', '.'.join(labels))}.{'.'.join(labels[-2:])}"
@@ -194,11 +196,10 @@ class Privacy:
         return self._token("id", name) if self.key else None
 
     def server(self, name: str) -> str:
-        """A server's name or address: public, as long as it is one."""
-        bare = name.strip("[]").removeprefix("IPv6:")
-        if _ip(bare) or _only_domain(domain_name(name) or "") or self._is_own(name):
+        """A server's name or address: public, as far as it is one that the DNS may have."""
+        if name in _PLAIN or self._is_own(name) or _ip(name.strip("[]").removeprefix("IPv6:")):
             return name
-        return self.text(name)
+        return name if _full(name) else self._token("host", name.lower())
 
     def source(self, path: str) -> str:
         """A log's file: its own name; its folder may be somebody's.
@@ -308,6 +309,7 @@ class Privacy:
         words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
         raw = words.dictionary.to_pylist()
         texts = [self.text(text) for text in raw]
+        spelt = [_SPELT.search(text.encode()) is not None for text in texts]
         lowered = [text.casefold() for text in texts]
         places = words.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         names = [
@@ -330,11 +332,10 @@ class Privacy:
             if whole := [pair for column in odd for pair in column(row) if pair[0] in raw[place].casefold()]:
                 text = self.text(_without(raw[place], whole, []))
                 low = text.casefold()
-            hits = [pair for column in names for pair in column(row) if pair[0] in low]
-            if not hits:
-                made.append(text)
-                continue
-            made.append(_without(text, hits, [word for column in keep for word in column(row)]))
+            own = [pair for column in names for pair in column(row)]
+            if hits := [pair for pair in own if pair[0] in low]:
+                text = _without(text, hits, [word for column in keep for word in column(row)])
+            made.append(_without_spelt(text, own) if spelt[place] else text)
         return pa.array(made, pa.string())
 
     def _own_address(self, address: str) -> tuple[tuple[str, str], ...]:
@@ -431,31 +432,57 @@ def _telling(word: str) -> bool:
 
 
 def _spellings(word: str) -> set[str]:
-    """A word as replies may spell it: as in a URL, in xtext (RFC 3461), as quoted-printable, escaped by the log."""
+    """A word as replies may spell it, with all its letters in sight."""
+    return {
+        one.casefold() for one in (word, unicodedata.normalize("NFD", word), escape(word), word.replace("\\", "\\\\"))
+    }
 
-    def escaped(lead: str) -> str:
-        letters = (
-            (chr(b) if chr(b).isalnum() or chr(b) in "-._" else f"{lead}{b:02x}") if b < 128 else f"{lead}{b:02x}"
-            for b in word.encode(errors="replace")
-        )
-        return "".join(letters).casefold()
 
-    spelt = {word, word.casefold(), unicodedata.normalize("NFD", word), quote(word, safe="", errors="replace")}
-    spelt |= {escaped("+"), escaped("="), escaped("\\x"), word.replace("&", "&amp;"), word.replace("\\", "\\\\")}
-    return {one.casefold() for one in spelt}
+def _decoded(text: str) -> str:
+    r"""A text with the bytes in sight that it spells as in a URL, in xtext (RFC 3461), quoted-printable, or a log.
+
+    >>> _decoded(r"a%20b+40c=3Dd\xc3\xa9%2541")
+    'a b@c=dé%41'
+    """
+    return _SPELT.sub(lambda found: bytes([int(found[1], 16)]), text.encode()).decode(errors="replace")
+
+
+def _full(name: str) -> bool:
+    """Whether a name is a domain of several labels."""
+    return "." in name and _only_domain(domain_name(name) or "") is not None
 
 
 def _own_domain(name: str) -> tuple[str, ...]:
-    return (name,)
+    return (name,) if _full(name) else ()
 
 
 def _without(text: str, hits: list[tuple[str, str]], keep: list[str]) -> str:
-    """The text with words replaced where they stand by themselves, and not within the names that stay."""
+    """The text with words replaced, but not within the names that stay; short ones only where they stand alone."""
     shown = dict(reversed(hits))
-    words = "|".join(map(re.escape, sorted(shown, key=len, reverse=True)))
-    names = "|".join(map(re.escape, keep)) or r"(?!)"
-    pattern = rf"(?i)(?:{names}|p-[a-z2-7]{{16}})(?![^\W_])|(?<![^\W_])({words})(?![^\W_])"
-    return re.sub(pattern, lambda found: shown.get(found[1].casefold(), HIDDEN) if found[1] else found[0], text)
+    words = sorted(shown, key=len, reverse=True)
+    long = [re.escape(word) for word in words if len(word) >= _LONG_WORD]
+    short = [re.escape(word) for word in words if len(word) < _LONG_WORD]
+    parts = [rf"(?:{'|'.join([_TOKEN.pattern, *map(re.escape, keep)])})(?![^\W_])"]
+    parts += [f"(?P<long>{'|'.join(long)})"] if long else []
+    parts += [rf"(?<![^\W_])(?P<short>{'|'.join(short)})(?![^\W_])"] if short else []
+
+    def instead(found: re.Match[str]) -> str:
+        named = found.groupdict()
+        word = named.get("long") or named.get("short")
+        return shown.get(word.casefold(), HIDDEN) if word else found[0]
+
+    return re.sub("|".join(parts), instead, text, flags=re.I)
+
+
+def _without_spelt(text: str, own: list[tuple[str, str]]) -> str:
+    """The text without the pieces that spell one of these words byte by byte, once or twice over."""
+
+    def shown(found: re.Match[str]) -> str:
+        once = _decoded(found[0])
+        forms = [form.casefold() for form in (once, _decoded(once)) if form != found[0]]
+        return next((instead for word, instead in own if any(word in form for form in forms)), found[0])
+
+    return re.sub(r"\S+", shown, text)
 
 
 def _each(column: pa.ChunkedArray, change: Callable[[str], str | None]) -> pa.ChunkedArray:
