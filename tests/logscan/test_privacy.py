@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import logscan
 from logscan.cli import app
@@ -23,7 +24,6 @@ from logscan.plan import UsageError
 from logscan.privacy import HIDDEN, WITHHELD, Privacy, PrivacyError
 from logscan.run import Problem, Run, SourceRead
 from logscan.schema import EVENTS
-from typer.testing import CliRunner
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_logs"
 KEYED, DOMAIN = Privacy(b"a key of sixteen bytes or more"), Privacy(None)
@@ -218,8 +218,8 @@ def test_law_no_local_part_survives(local: str, before: str, after: str, other: 
         "sender": address,
         "recipient": f"bounce+{local}=b.example@list.example",
         "reply": f"{other}{before} {address} {after} {local} {before}{address}{after} {local.upper()}",
-        "remote_host": address,
-        "client_host": local,
+        "remote_host": f"{local}@b.example",
+        "client_host": f"{local}.pool.isp.example",
         "client_ip": local,
         "message_id": f"{local}@pc.example",
         "queue_id": local,
@@ -278,8 +278,9 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 LINES = "".join(
-    f"2026-11-23T12:00:{n:02}+00:00 mx postfix/smtp[1]: B{n:09}: to=<{NAME}{n}@a{n}.example>, relay=mx.a.example[192.0.2.1]:25, "
-    f"delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.a.example[192.0.2.1] said: 550 5.1.1 {NAME}{n} unknown)\n"
+    f"2026-11-23T12:00:{n:02}+00:00 mx postfix/smtp[1]: B{n:09}: to=<{NAME}{n}@a{n}.example>, "
+    "relay=mx.a.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced "
+    f"(host mx.a.example[192.0.2.1] said: 550 5.1.1 {NAME}{n} unknown)\n"
     for n in range(30)
 )
 ODD = f"2026-11-23T12:01:00+00:00 mx postfix/smtp[1]: what is this {NAME}1\n"
