@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from logscan import plugins
+from logscan import plugins, star
 from logscan.durable import replacing, require_folder
 from logscan.export import write_lines
 from logscan.ingest import ingest
@@ -51,6 +51,7 @@ def scan_to(paths: list[str], output: str, options: Options, progress: Progress 
         store = Store.open(path)
         check_store(store.dataset(), options.privacy())
         run = ingest(paths, store, options, progress=progress)
+        star.write(path)
     if tally:
         counts = run.tally
         names = ("lines", "understood", "known", "other", "unread")

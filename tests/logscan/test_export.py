@@ -154,7 +154,7 @@ def test_no_events_at_all(tmp_path: Path, suffix: str) -> None:
         assert path.exists()
 
 
-MIDDLE = "2026-11-23T21:29:43.180"
+MIDDLE = "2026-11-23T21:29:43.900"
 
 
 @pytest.mark.parametrize(
