@@ -69,9 +69,25 @@ def logscan() -> str:
     return command
 
 
-def scan(log: Path, out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
-    """The command that scans `log` into `out`."""
-    return [logscan(), "scan", log, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
+def cut(log: Path, files: int, folder: Path) -> list[Path]:
+    """The log cut into so many files of a new folder, each with the log's header lines (`#`) before its own."""
+    folder.mkdir()
+    parts = [folder / f"{log.stem}-{number + 1}{log.suffix}" for number in range(files)]
+    with log.open("rb") as whole:
+        header = b""
+        while (line := whole.readline()).startswith(b"#"):
+            header += line
+        whole.seek(len(header))
+        size = log.stat().st_size // files + 1
+        for part in parts:
+            part.write_bytes(header + whole.read(size) + whole.readline())
+    return parts
+
+
+def scan(log: Path | list[Path], out: Path, workers: int | None, *options: str | Path) -> list[str | Path]:
+    """The command that scans a log, or several, into `out`."""
+    logs = log if isinstance(log, list) else [log]
+    return [logscan(), "scan", *logs, "-o", out, *(["--workers", str(workers)] if workers else []), *options]
 
 
 def seconds(command: list[str | Path]) -> float:
@@ -84,11 +100,11 @@ def seconds(command: list[str | Path]) -> float:
     return took
 
 
-def make_log(folder: Path, messages: int, log: Path) -> Path:
-    """Write a Postfix log of so many messages by genlog; gives the file with its counts."""
+def make_log(folder: Path, messages: int, log: Path, mta: str = "postfix") -> Path:
+    """Write a server's log of so many messages by genlog; gives the file with its counts."""
     truth = log.with_suffix(".json")
     tool = shared(folder, "tools", "genlog.py")
-    options: list[str | Path] = ["--mta", "postfix", "--messages", str(messages), "--out", log, "--truth", truth]
+    options: list[str | Path] = ["--mta", mta, "--messages", str(messages), "--out", log, "--truth", truth]
     print(f"writing a log of {messages:,} messages ...", flush=True)
     seconds([sys.executable, tool, *options])
     os.utime(log, (WRITTEN, WRITTEN))

@@ -229,8 +229,9 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
     """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
     An attempt was for the recipient of the message's next outcome by the same process: Postfix names the recipient only
-    in that line, after all hosts were tried (smtp/smtp_trouble.c). What expired (qmgr names none) was for the message's
-    only recipient; with several, some may have been delivered before, so it stays unknown.
+    in that line, after all hosts were tried (smtp/smtp_trouble.c); where the attempt names no process (Exim), of the
+    next outcome. What expired (qmgr names none) was for the message's only recipient; with several, some may have been
+    delivered before, so it stays unknown.
     """
     if "recipient" not in events.column_names or "process" not in events.column_names:
         return events
@@ -240,22 +241,35 @@ def _with_recipients(events: pa.Table, lives: Ints, order: list[Ints], which: Bo
     wanting = nameless & pc.equal(actions, "attempt").fill_null(False).to_numpy()
     if not wanting.any() and not expired.any():
         return events
-    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks().indices.to_numpy()
-    rows = np.lexsort((*order, process, lives))
-    stated = np.where(events["recipient"].is_valid().to_numpy()[rows], np.arange(len(rows)), len(rows))
-    following = np.minimum.accumulate(stated[::-1])[::-1]
-    found = following < len(rows)
-    target = rows[np.where(found, following, 0)]
-    same = found & (lives[target] == lives[rows]) & (process[target] == process[rows])
-    place = np.full(len(rows), -1, np.int64)
-    place[rows] = np.where(same, target, -1)
-    place[~wanting] = -1
+    named = events["process"].is_valid().to_numpy()
+    process = pc.dictionary_encode(events["process"].cast(pa.string())).combine_chunks()
+    process = process.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    place = np.full(len(events), -1, np.int64)
+    stated = events["recipient"].is_valid().to_numpy()
+    for which_wants, by_process in ((wanting & named, True), (wanting & ~named, False)):
+        if which_wants.any():
+            following = _following(stated, [*order, *([process] if by_process else []), lives])
+            target = np.where(following >= 0, following, 0)
+            same = (following >= 0) & (lives[target] == lives)
+            same &= (process[target] == process) | (not by_process)
+            place = np.where(which_wants & same, target, place)
     recipients = events["recipient"]
     if expired.any():
         place[expired] = _only_recipient(recipients, lives)[lives[expired]]
     taken = recipients.take(pa.array(place, mask=place < 0))
     at = events.column_names.index("recipient")
     return events.set_column(at, "recipient", pc.coalesce(recipients, taken))
+
+
+def _following(stated: Bools, order: list[Ints]) -> Ints:
+    """For each row the next one in order that is stated, itself included; -1 where none is."""
+    rows = np.lexsort(order)
+    place = np.where(stated[rows], np.arange(len(rows)), len(rows))
+    following = np.minimum.accumulate(place[::-1])[::-1]
+    found = np.full(len(rows), -1, np.int64)
+    here = following < len(rows)
+    found[rows[here]] = rows[following[here]]
+    return found
 
 
 def _only_recipient(recipients: pa.ChunkedArray, lives: Ints) -> Ints:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
 
 from logscan import syslog
-from logscan.parser import Block, Parsed, Tally
+from logscan.parser import Block
 from logscan.spans import Bools
 
 # What a tag may go on with: `dovecot: imap-login`, `amavis/smtp`, `imap-login(user)`, `clamd@scan`, `rspamd.service`.
@@ -71,21 +70,6 @@ def known(block: Block) -> Bools:
         mail = np.array([neighbour(program) is not None for program in head.programs] or [False])
         hits[head.rows] = mail[head.program]
     return hits
-
-
-def recounted(parsed: Parsed, block: Block) -> Tally:
-    """The tally of what all parsers left over, with the lines of neighbours as known.
-
-    >>> lines = b"Nov 24 08:00:00 mx dovecot: imap-login: Login\\nNov 24 08:00:00 mx cron[1]: hourly\\n"
-    >>> import pyarrow as pa
-    >>> parsed = Parsed(pa.table({}), pa.table({}), Tally(other=2), np.array([0, 1]))
-    >>> recounted(parsed, Block.of(lines))
-    Tally(understood=0, known=1, other=1, unread=0, samples=())
-    """
-    if not len(parsed.others):
-        return parsed.tally
-    mail = int(known(block.take(parsed.others)).sum())
-    return replace(parsed.tally, known=parsed.tally.known + mail, other=parsed.tally.other - mail)
 
 
 def programs(block: Block) -> Counter[str]:

@@ -155,6 +155,7 @@ class Parser:
 
     syslog: its lines may stand among those of other programs; then it gives `Parsed.others` exactly.
     logs:   the names that it gives in the column `log`, best first: what two of them tell is counted in the first.
+    facts:  whether it ever gives `Parsed.messages`. Where each event says all there is to know, it need not wait.
     settle: what `Parsed.parts` of all sources come to: all rows of some `queue_id`s, in the order of their sources and
             offsets, with `source` and `source_rank`, which its events (and messages) then carry too.
     """
@@ -166,4 +167,5 @@ class Parser:
     reads: str = ""
     syslog: bool = False
     logs: tuple[str, ...] = ()
+    facts: bool = True
     settle: Callable[[pa.Table], Parsed] | None = None

@@ -289,7 +289,10 @@ def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled
     if len(parsed.events):
         spilled.newest = max(spilled.newest, int(merge.micros(parsed.events).max()))
     spilled.events += len(parsed.events)
-    settled = correlate.settle(parsed.events, parsed.messages)
+    if parser.facts:
+        settled = correlate.settle(parsed.events, parsed.messages)
+    else:
+        settled = correlate.Settled(parsed.events, parsed.events.slice(0, 0), parsed.messages)
     if len(settled.events):
         events = enrich(settled.events, parser.name, planned.source.name, parser.logs)
         run = merge.write_run(events, path.with_suffix(".run"))

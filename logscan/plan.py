@@ -145,10 +145,8 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
         if options.format is None and confidence < SURE_ENOUGH:
             strangers.append((source.name, head))
             continue
-        beside = tuple(other for other in parsers if parsers[other].syslog and other != name)
-        found.append(
-            Planned(source, name, confidence, clock, beside if parsers[name].syslog else (), first=_first_moment(block))
-        )
+        neighbours = beside(parsers, name)
+        found.append(Planned(source, name, confidence, clock, neighbours, first=_first_moment(block)))
     problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
     found.sort(key=lambda planned: (planned.first, planned.source.name))
     return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
@@ -202,6 +200,11 @@ def _further(source: Source, after: int) -> Iterator[Chunk]:
             yield from (c for c in islice(chunks(source, HEAD), PLACES_PACKED) if c.offset > after and not c.overlong)
     except SourceError:
         return  # whoever reads it will say so
+
+
+def beside(parsers: Mapping[str, Parser], name: str) -> tuple[str, ...]:
+    """The parsers whose lines may stand among those of the one named."""
+    return tuple(other for other in parsers if parsers[other].syslog and other != name) if parsers[name].syslog else ()
 
 
 def surest(parsers: Mapping[str, Parser], block: Block, problems: list[Problem] | None = None) -> tuple[str, float]:

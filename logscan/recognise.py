@@ -19,9 +19,10 @@ from logscan.clock import SECOND
 from logscan.guard import Guard
 from logscan.likeness import SHOWN, Doubt, Likeness, likeness
 from logscan.parser import Block, Parser
-from logscan.plan import HEAD, SURE_ENOUGH, clock_of, sniffed
+from logscan.plan import HEAD, SURE_ENOUGH, beside, clock_of, sniffed
 from logscan.run import Problem
 from logscan.sources import Source, SourceError, discover, first_lines
+from logscan.turns import turns
 
 # What a line of each envelope starts with: the first that fits.
 ENVELOPES = {
@@ -121,23 +122,16 @@ def contents(
     >>> found.envelope, found.neighbours, found.others
     ('BSD syslog, its stamps without a year', Counter({'dovecot': 1}), Counter({'cron': 1}))
     """
-    formats: dict[str, int] = {}
-    doubts: list[tuple[int, str]] = []
-    unread = 0
-    left = block
-    turns = [surest, *(name for name, parser in parsers.items() if parser.syslog and name != surest)]
-    for name in turns if parsers[surest].syslog else turns[:1]:
-        guard = Guard(parsers[name])
-        parsed = guard.parse(left)
-        if problems is not None:
-            problems += guard.problems
-        if mine := parsed.tally.understood + parsed.tally.known:
-            formats[name] = mine
-        unread += parsed.tally.unread
-        doubts += parsed.tally.samples
-        left = left.take(parsed.others)
-        if not len(left):
-            break
+    guards = [Guard(parsers[name]) for name in (surest, *beside(parsers, surest))]
+    answers, tally, left = turns(guards, block)
+    if problems is not None:
+        problems += [problem for guard in guards for problem in guard.problems]
+    formats = {
+        parser.name: mine
+        for parser, parsed in answers
+        if (mine := parsed.tally.understood + parsed.tally.known + len(parsed.parts))
+    }
+    unread, doubts = tally.unread, tally.samples
     groups: dict[str, Counter[str]] = {"neighbours": Counter(), "servers": Counter(), "others": Counter()}
     for program, count in neighbours.programs(left).items():
         group = "neighbours" if neighbours.neighbour(program) else "servers" if neighbours.server(program) else "others"

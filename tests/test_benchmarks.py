@@ -117,7 +117,7 @@ def test_cases_are_answered_in_their_words(
         },
         {"direction": "inbound", "action": "rejected", "code": 554, "remote_ip": "192.0.2.2"},
     ]
-    monkeypatch.setattr(logscan, "scan_lines", lambda _lines: pa.Table.from_pylist(rows, schema=EVENTS), raising=False)
+    monkeypatch.setattr(logscan, "scan_lines", lambda _lines, _mta: pa.Table.from_pylist(rows, schema=EVENTS))
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"id": "x", "kind": "log", "lines": ["..."]}) + "\n"))
     script("log_cases").main()
     answer = json.loads(capsys.readouterr().out)
@@ -127,6 +127,26 @@ def test_cases_are_answered_in_their_words(
         {"code": 550, "recipient": "a@b.example", "status": "bounced", "relay_ip": "192.0.2.1"},
         {"code": 554, "status": "rejected", "client_ip": "192.0.2.2"},
     ]
+
+
+def test_totals_of_a_whole_log_are_in_the_words_of_the_cases(script: Any) -> None:
+    out, ours = {"direction": "outbound", "code_implied": False}, {"direction": "inbound", "code_implied": True}
+    rows = [
+        out | {"action": "delivered", "code": 250, "enhanced": "2.0.0"},
+        out | {"action": "expired"},
+        out | {"action": "attempt", "code": 421},
+        ours | {"action": "rejected", "code": 451, "reply": "no"},
+        ours | {"action": "rejected", "code": 550, "reply": "no"},
+        ours | {"action": "rejected", "reply": "SMTP call from x dropped: too many"},
+        ours | {"action": "rejected", "stage": "auth", "code": 535, "code_implied": False, "reply": "535 no"},
+        ours | {"action": "discarded", "queue_id": "16ZCW1-0005MB-00"},
+    ]
+    events = pa.Table.from_pylist(rows, schema=EVENTS).to_pylist()
+    assert script("log_cases").totals(events, "exim") == {
+        "status": {"sent": 2, "bounced": 1, "tempreject": 1, "reject": 1, "auth-failed": 1},
+        "code": {"250": 1, "535": 1},
+        "enhanced": {"2.0.0": 1},
+    }
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

@@ -106,7 +106,7 @@ def test_the_first_screen() -> None:
     ended = run("report", SAMPLES, "--tz", "UTC")
     assert (ended.code, ended.err) == (0, "")
     assert "2,310 lines, 100 % understood" in ended.out
-    assert "2026-11-23 21:29:42 to 2026-11-23 21:30:33" in ended.out
+    assert "2016-04-16 22:27:42 to 2026-11-23 21:30:33" in ended.out
     for heading in ("Causes (", "Domains (", "Codes (", "Refused by us ("):
         assert heading in ended.out
     assert max(map(len, ended.out.splitlines())) <= 80

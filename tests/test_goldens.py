@@ -38,7 +38,7 @@ def test_every_sample_is_told_of() -> None:
     assert LOGS
     for log in LOGS:
         assert f"`{log.name}`" in readme
-    assert {expectation(log).name for log in LOGS} == {file.name for file in FOLDER.glob("*.expected.jsonl")}
+    assert {expectation(log).name for log in LOGS} == {file.name for file in FOLDER.rglob("*.expected.jsonl")}
 
 
 def test_nothing_in_the_samples_is_unread() -> None:

@@ -79,7 +79,7 @@ def shuffled(table: pa.Table, chance: random.Random) -> Iterator[pa.Table]:
         yield pa.Table.from_arrays(columns, schema=EVENTS)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(rows=rows_of_events, seed=st.integers())
 def test_the_bytes_depend_on_the_rows_alone(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], seed: int

@@ -287,7 +287,7 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CASES, max_size=8), st.randoms(use_true_random=False))
 def test_a_verdict_depends_on_its_own_row(cases: list[Case], random: Any) -> None:
     together = judge(cases)
@@ -296,7 +296,7 @@ def test_a_verdict_depends_on_its_own_row(cases: list[Case], random: Any) -> Non
     assert judge([cases[i] for i in order]) == [together[i] for i in order]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CASES)
 def test_equal_masks_get_equal_verdicts(case: Case) -> None:
     masked = mask(pa.array([case.reply or ""]))[0].as_py()

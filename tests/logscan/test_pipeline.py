@@ -184,7 +184,7 @@ def test_any_packing_tells_the_same(tmp_path: Path, log: Path, suffix: str, bloc
     assert same == tally
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_rotated_at_any_line_and_named_in_any_order(tmp_path: Path, lines: list[str], data: st.DataObject) -> None:
     """Messages go on over the cut; the files come in any order, some packed."""
@@ -291,7 +291,7 @@ def test_the_same_id_on_two_machines_is_two_messages(tmp_path: Path) -> None:
     assert table["sender"].to_pylist() == ["one@a.example", "two@a.example"]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10_000), st.integers(80, 3000), st.integers(1, 10))
 def test_any_traffic_cut_anywhere(tmp_path: Path, seed: int, block_size: int, messages: int) -> None:
     path = tmp_path / "any.log"

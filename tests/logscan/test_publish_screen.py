@@ -146,7 +146,7 @@ def test_rows_are_those_asked_for() -> None:
     assert "Domains (12 of 30)" in shown(*events, top=12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=60), st.integers(40, 120))
 def test_no_line_is_wider_than_it_may_be(word: str, width: int) -> None:
     bounce = sent("bounced", word, cause=word, enhanced=word, code=550)

@@ -203,3 +203,9 @@ def test_a_missing_row_at_the_very_end_can_be_cut_on_and_on() -> None:
         assert not spans.startswith(b"abcdefghi").any()
         assert not spans.byte().any()
         assert held(spans.run(DIGITS, 9)) == held(spans.until(b"x")) == [None, None] or spans.present.any()
+
+
+def test_missing_rows_may_lie_anywhere() -> None:
+    rows, _ = Spans.lines(b"ab\ncd\nef\n")
+    starts, ends = np.array([9, 3, 0]), np.array([8, 5, -1])
+    assert Spans(rows.buffer, starts, ends).to_arrow().to_pylist() == [None, "cd", None]

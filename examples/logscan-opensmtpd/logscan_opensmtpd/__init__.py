@@ -8,7 +8,8 @@
         result="550 Invalid recipient: <x@ok.example>"
 
 A delivery says all of itself in one line. A session does not: who the client is stands in its first line, what it was
-refused in a later one; so the lines of a session are settled together. The lines themselves are data, in forms.toml.
+refused in a later one; so the lines of a session are settled together: at once, or at the end if the session reaches
+beyond the block. The lines themselves are data, in forms.toml.
 """
 
 from __future__ import annotations
@@ -86,10 +87,11 @@ def parse(block: Block) -> Parsed:
             else:
                 deliveries.append(_placed(columns, head, rows, block).rename_columns({"msgid": "queue_id"}))
         unread.append(head.rows[left])
-    settled = settle(concat(sessions) if sessions else SESSION.empty_table())
+    whole, parts = _whole(concat(sessions) if sessions else SESSION.empty_table())
+    settled = settle(whole)
     missed, other = np.sort(np.concatenate(unread)), np.sort(np.concatenate([np.empty(0, np.int64), *others]))
     read_lines = sum(map(len, deliveries)) + settled.tally.understood
-    empty = len(block) - read_lines - known - len(other) - len(missed)
+    empty = len(block) - read_lines - known - len(other) - len(missed) - len(parts)
     lines = block.spans.take(missed[:MAX_SAMPLES]).to_arrow().to_pylist()
     samples = tuple((int(block.offsets[row]), text[:SAMPLE_LENGTH]) for row, text in zip(missed, lines, strict=False))
     events = [*map(_repeated, deliveries), settled.events]
@@ -98,7 +100,18 @@ def parse(block: Block) -> Parsed:
         settled.messages,
         Tally(read_lines, known + empty, len(other), len(missed), samples),
         other,
+        parts,
     )
+
+
+def _whole(lines: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Lines of sessions whose first and last lines are among them, and all others."""
+    session = lines.select(["host", "queue_id", "opens", "closes"])
+    ends = session.group_by(["host", "queue_id"]).aggregate([("opens", "max"), ("closes", "max")])
+    kept = ends.filter(pc.and_(ends["opens_max"], ends["closes_max"]))
+    key = pc.binary_join_element_wise(lines["host"], lines["queue_id"], " ")
+    whole = pc.is_in(key, pc.binary_join_element_wise(kept["host"], kept["queue_id"], " ").combine_chunks())
+    return lines.filter(whole), lines.filter(pc.invert(whole))
 
 
 def settle(parts: pa.Table) -> Parsed:
@@ -170,4 +183,5 @@ parser = Parser(
     parse=parse,
     reads="syslog files (BSD, RFC 3339, RFC 5424, journalctl); OpenSMTPD 5.3 to 7",
     syslog=True,
+    settle=settle,
 )

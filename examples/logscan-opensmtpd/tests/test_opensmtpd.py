@@ -11,6 +11,7 @@ import pytest
 
 import logscan
 from logscan import plugins
+from logscan.alone import parse_alone
 from logscan.parser import Block, Parser
 from logscan.testing import check, samples
 from logscan_opensmtpd.lines import read
@@ -37,7 +38,7 @@ def test_sample(log: Path, parser: Parser) -> None:
     check(log)
 
 
-@pytest.mark.parametrize("block_size", [1 << 20])
+@pytest.mark.parametrize("block_size", [512, 4096, 1 << 20])
 def test_a_scan_finds_the_same_wherever_blocks_end(block_size: int) -> None:
     log = SAMPLES / "opensmtpd-6.8.log"
     columns = ["offset", "action", "code", "remote_ip", "client_ip", "queue_id", "size"]
@@ -62,9 +63,9 @@ def test_what_is_not_needed_is_known(line: str) -> None:
 
 def events(parser: Parser, *messages: str) -> list[dict[str, object]]:
     data = "".join(f"2026-11-24T01:18:46+00:00 mx1 smtpd[97]: {message}\n" for message in messages)
-    parsed = parser.parse(Block.of(data.encode()))
-    assert parsed.tally.unread == 0
-    return parsed.events.to_pylist()
+    found, tally = parse_alone(parser, [Block.of(data.encode())])
+    assert tally.unread == 0
+    return found.to_pylist()
 
 
 def test_a_refusal_has_its_session_s_client(parser: Parser) -> None:
@@ -141,11 +142,12 @@ def test_a_host_that_refuses_us_is_an_attempt(parser: Parser) -> None:
     ],
 )
 def test_line(parser: Parser, message: str, wanted: dict[str, object] | None) -> None:
-    parsed = parser.parse(Block.of(f"2026-11-24T01:18:46+00:00 mx1 smtpd[97]: {message}\n".encode()))
+    data = f"2026-11-24T01:18:46+00:00 mx1 smtpd[97]: {message}\n".encode()
+    found, tally = parse_alone(parser, [Block.of(data)])
     if wanted is None:
-        assert (len(parsed.events), parsed.tally.unread) == (0, 1)
+        assert (len(found), tally.unread) == (0, 1)
         return
-    [event] = parsed.events.to_pylist()
+    [event] = found.to_pylist()
     assert {name: event.get(name) for name in wanted} == wanted
 
 
