@@ -13,7 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from logscan import catalogue, config
-from logscan.schema import COLUMNS, SCHEMA_VERSION
+from logscan.schema import COLUMNS, SCHEMA_VERSION, Column
+from logscan.star import DIMENSIONS
 
 ROOT = Path(__file__).parent.parent
 SCREEN = re.compile(r"(?<=```console\n\$ )(logscan [^\n]*\n)(.*?)(?=```\n)", re.S)
@@ -36,6 +37,14 @@ CONFIG_HEAD = """# The config file of `logscan nightly`
 TOML. `logscan config example` prints a file with every key, `logscan config check FILE` says what is wrong with one.
 Anybody who may write it may run programs as its user: keep it writable by its owner only.
 
+"""
+
+TABLE_HEAD = "| column | type | meaning |\n| --- | --- | --- |\n"
+DIMENSIONS_HEAD = """
+# The dimensions around them
+
+`dimensions/*.parquet` of a store or an exported folder, tables of a DuckDB file. Each key stands once; every value that
+an event has is there. Words stand in a column for each language: `meaning_en`, `meaning_th`.
 """
 
 
@@ -94,8 +103,18 @@ def _table(heads: list[str], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _columns() -> str:
-    rows = (f"| `{name}` | {_type(type_)} | {meaning} |\n" for name, type_, meaning in COLUMNS)
-    return COLUMNS_HEAD + "".join(rows)
+    parts = [COLUMNS_HEAD, _described(COLUMNS), DIMENSIONS_HEAD]
+    for dimension in DIMENSIONS:
+        spoken = [
+            Column(f"{name}_en", pa.string(), f"{meaning}; so in each language") for name, meaning in dimension.words
+        ]
+        parts.append(f"\n## {dimension.name}\n\nJoins `{dimension.joins}`.\n\n{TABLE_HEAD}")
+        parts.append(_described((*dimension.columns, *spoken)))
+    return "".join(parts)
+
+
+def _described(columns: tuple[Column, ...]) -> str:
+    return "".join(f"| `{name}` | {_type(type_)} | {meaning} |\n" for name, type_, meaning in columns)
 
 
 def _type(type_: pa.DataType) -> str:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from logscan.advice import cause_named
+from logscan.counts import SCAN
 from logscan.parquet import write_events
 from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
@@ -130,16 +131,24 @@ def opened(
     wanted.expression(None)  # what is wrong with the options is said before hours of reading
     if wanted.last:
         _span(wanted.last)
-    if store:
+    privacy = options.privacy()
+    if store and not privacy:
         held = Store.open(store, create=False)
         yield _filtered(held.dataset(), wanted), held.run()
         return
     with TemporaryDirectory(prefix="logscan-") as folder:
         path = Path(folder) / "events.parquet"
+        if store and privacy:
+            held = Store.open(store, create=False)
+            # Filtered first, by what is known of people: what is asked for must not depend on what is shown.
+            batches = _filtered(held.dataset(), wanted).scanner(columns=EVENTS.names, **SCAN).to_batches()
+            write_events(path, (privacy.events(pa.Table.from_batches([batch])) for batch in batches if len(batch)))
+            yield ds.dataset(path, schema=EVENTS), privacy.account(held.run())
+            return
         with scanning(paths, options, progress=progress, folder=Path(folder)) as scanned:
             run = scanned.run
             write_events(path, scanned.tables())
-        yield _filtered(ds.dataset(path, schema=EVENTS), wanted), run
+        yield _filtered(ds.dataset(path, schema=EVENTS), wanted), privacy.account(run) if privacy else run
 
 
 def _filtered(events: ds.Dataset, wanted: Wanted) -> ds.Dataset:

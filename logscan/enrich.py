@@ -49,11 +49,16 @@ def domains(addresses: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     at = spans.rfind(b"@")
     domain = Spans(spans.buffer, np.where(at >= 0, at + 1, spans.start), spans.end).where(at >= 0)
     encoded = domain.where(domain.length > 0).to_arrow().dictionary_encode()
-    names = [_normal(name) for name in encoded.dictionary.to_pylist()]
+    names = [domain_name(name) for name in encoded.dictionary.to_pylist()]
     return words(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), names)
 
 
-def _normal(name: str) -> str | None:
+def domain_name(name: str) -> str | None:
+    """A domain as it is compared: lower-case, without its final dot, as IDNA A-label; None where nothing is left.
+
+    >>> domain_name("Bücher.Example.")
+    'xn--bcher-kva.example'
+    """
     name = name.lower().rstrip(".")
     if not name.isascii():
         try:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
-import pyarrow as pa
-
-from logscan import plugins
+from logscan import plugins, star
 from logscan.durable import replacing, require_folder
+from logscan.export import write_lines
 from logscan.ingest import ingest
 from logscan.parquet import write_events
 from logscan.parser import Parser
 from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
+from logscan.privacy import check_store
 from logscan.publish.formats import described
 from logscan.recognise import recognise
 from logscan.run import Problem, Run
@@ -46,11 +44,11 @@ def scan_to(
             if suffix == ".parquet" and output != "-":
                 write_events(path, scanned.tables())
             elif output == "-":
-                _write_lines(sys.stdout, scanned.tables())
+                write_lines(sys.stdout, scanned.tables())
             else:
                 with replacing(path) as sink:
                     file = io.TextIOWrapper(sink, encoding="utf-8", newline="\n")
-                    _write_lines(file, scanned.tables())
+                    write_lines(file, scanned.tables())
                     file.detach()
     elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
         raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")
@@ -58,7 +56,10 @@ def scan_to(
         new = not path.exists() or not any(path.iterdir())
         store = Store.open(path)
         try:
+            check_store(store.dataset(), options.privacy())
             run = ingest(paths, store, options, progress=progress, wait=wait)
+            if run.sources:
+                star.write(path)
         finally:
             if new:
                 store.unmake()
@@ -67,14 +68,6 @@ def scan_to(
         names = ("lines", "understood", "known", "other", "unread")
         tally.write_text(json.dumps({name: getattr(counts, name) for name in names}) + "\n", encoding="utf-8")
     return run
-
-
-def _write_lines(file: IO[str], tables: Iterable[pa.Table]) -> None:
-    for table in tables:
-        for row in table.to_pylist():
-            row["time"] = row["time"].isoformat()
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    file.flush()
 
 
 def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem], bool]:

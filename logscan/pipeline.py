@@ -38,6 +38,7 @@ from logscan.lean import pandas_on_demand
 from logscan.memory import die_with_parent, keep_freed_memory
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
+from logscan.privacy import Privacy
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Source, SourceError, chunks, first_lines, split
 from logscan.turns import turns
@@ -133,10 +134,12 @@ class Scanned:
     """Files of what is known of messages still open, where that was asked for."""
     site: Site = NO_SITE
     """The rules that the events are judged by, before the catalogue's."""
+    privacy: Privacy | None = None
+    """How people are taken out of the events once they are judged."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        work = partial(_merge, folder=self.folder, site=self.site)
+        work = partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy)
         for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
             if path is not None:
                 with pa.memory_map(str(path)) as file:
@@ -235,7 +238,7 @@ def scanning(
     problem of the run, never an exception.
     """
     options = options or Options()
-    site = options.site()
+    site, privacy = options.site(), options.privacy()
     planned, problems = plan([os.fspath(path) for path in paths], options)
     starts = resume.start(planned) if resume else dict.fromkeys((p.rank for p in planned), 0)
     planned = [p for p in planned if starts[p.rank] is not None]
@@ -269,9 +272,12 @@ def scanning(
                 if spilled:
                     open_rows = _spill_facts(resume.facts(), len(starts), spill)
             spilled += _settle_parts(pool, spilled, spill)
-            found, facts = _settle(pool, spilled, open_rows, spill, keep=resume is not None)
+            # What is known of open messages is kept as it stands in the log: not where people are to be taken out.
+            keep = resume is not None and privacy is None
+            found, facts = _settle(pool, spilled, open_rows, spill, keep=keep)
             run = _account(planned, spilled, problems)
-            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts, site)
+            run = privacy.withheld(run) if privacy else run
+            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts, site, privacy)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -467,10 +473,10 @@ def _settle_group(
     return run, path
 
 
-def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | None:
+def _merge(job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Privacy | None) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = _judged(window, site)
+    table = _judged(window, site, privacy)
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
@@ -479,9 +485,13 @@ def _merge(job: tuple[int, merge.Window], folder: Path, site: Site) -> Path | No
     return path
 
 
-def _judged(window: merge.Window, site: Site) -> pa.Table:
-    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here."""
-    return classify(merge.load(window), site)
+def _judged(window: merge.Window, site: Site, privacy: Privacy | None) -> pa.Table:
+    """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here.
+
+    The whole text is judged; people are taken out after it.
+    """
+    events = classify(merge.load(window), site)
+    return privacy.events(events) if privacy and len(events) else events
 
 
 def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[int, End]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from itertools import islice
 from os import PathLike
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -25,6 +26,9 @@ from logscan.parser import Block, Parser
 from logscan.run import Problem
 from logscan.sources import Chunk, Source, SourceError, chunks, discover, first_lines
 from logscan.spans import Spans
+
+if TYPE_CHECKING:
+    from logscan.privacy import Privacy
 
 SURE_ENOUGH = 0.3
 MANY = 3
@@ -50,6 +54,8 @@ class Options:
     workers: int | None = None
     block_size: int = 8 << 20
     rules: str | PathLike[str] | None = None
+    anonymize: str | None = None
+    key: str | PathLike[str] | None = None
 
     def zone(self) -> tzinfo | None:
         """The zone of stamps that state none; None is this machine's.
@@ -77,6 +83,23 @@ class Options:
         from logscan.catalogue.site import SiteFile
 
         return SiteFile(self.rules).site
+
+    def privacy(self) -> Privacy | None:
+        """How people are taken out of the events, None for not at all; raises UsageError. May make the key's file.
+
+        >>> Options().privacy(), Options(anonymize="domain").privacy()
+        (None, Privacy(key=None))
+        """
+        from logscan.privacy import Privacy, PrivacyError
+
+        if self.anonymize is None:
+            if self.key is not None:
+                raise UsageError("--key goes with --anonymize keyed")
+            return None
+        try:
+            return Privacy.of(self.anonymize, self.key)
+        except PrivacyError as error:
+            raise UsageError(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,15 @@ def enhanced(code: str, language: str = LANGUAGE) -> Enhanced:
     return Enhanced(code, title, tuple(parts), meaning, step, beside, cause, source, rest in facts["details"])
 
 
+def enhanced_details() -> tuple[str, ...]:
+    """What the registry knows behind the class of an enhanced code, as listed.
+
+    >>> enhanced_details()[:2]
+    ('0.0', '1.0')
+    """
+    return tuple(_read("enhanced")["details"])
+
+
 def code_name(number: int, language: str = LANGUAGE) -> str:
     """The words to put beside a code.
 

@@ -10,7 +10,24 @@ import typer
 
 from logscan.cli.app import app
 from logscan.cli.ending import end, say, told
-from logscan.cli.options import Format, Paths, Rules, Strict, Tz, Workers, Year, reading
+from logscan.cli.options import (
+    Anonymize,
+    Cause,
+    Code,
+    Domain,
+    Format,
+    Key,
+    Last,
+    Paths,
+    Rules,
+    Since,
+    Strict,
+    Tz,
+    Until,
+    Workers,
+    Year,
+    reading,
+)
 from logscan.cli.screen import progress, show
 
 
@@ -31,20 +48,18 @@ def report(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write .html, .csv, .json, .parquet, or a folder of all.")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="From this time on: 2026-11-23, 2026-11-23T08:00.")] = None,
-    until: Annotated[str | None, typer.Option(help="Up to, not including, this time.")] = None,
-    last: Annotated[str | None, typer.Option(help="The last part of the log: 7d, 24h, 90m.")] = None,
-    domain: Annotated[
-        list[str] | None, typer.Option(help="Recipient domain; *.example.com for those below it.")
-    ] = None,
-    code: Annotated[
-        list[str] | None, typer.Option(help="Reply code (550), class (5xx) or enhanced code (5.7.1).")
-    ] = None,
-    cause: Annotated[list[str] | None, typer.Option(help="Cause, e.g. blocklisted.")] = None,
+    since: Since = None,
+    until: Until = None,
+    last: Last = None,
+    domain: Domain = None,
+    code: Code = None,
+    cause: Cause = None,
     by: Annotated[By | None, typer.Option(help="Steps of the trend. Default: as fits the time span.")] = None,
     top: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Rows of each table. Default: as fits the place.")
     ] = None,
+    anonymize: Anonymize = None,
+    key: Key = None,
     format: Format = None,
     tz: Tz = None,
     year: Year = None,
@@ -63,7 +78,10 @@ def report(
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
         with (
             progress() as bar,
-            opened(paths or [], store, wanted, reading(format, tz, year, workers, rules), bar) as (events, run),
+            opened(paths or [], store, wanted, reading(format, tz, year, workers, rules, anonymize, key), bar) as (
+                events,
+                run,
+            ),
         ):
             findings = gather(events, run, top=top, by=by.value if by else None)
             bar.finish()

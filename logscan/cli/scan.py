@@ -9,7 +9,7 @@ import typer
 
 from logscan.cli.app import app
 from logscan.cli.ending import end, told
-from logscan.cli.options import Format, Paths, Rules, Strict, Tz, Workers, Year, reading
+from logscan.cli.options import Anonymize, Format, Key, Paths, Rules, Strict, Tz, Workers, Year, reading
 from logscan.cli.screen import progress
 
 
@@ -22,6 +22,8 @@ def scan(
     output: Annotated[
         str, typer.Option("-o", "--output", help="A store (folder), FILE.parquet, FILE.jsonl, or - for JSON lines.")
     ] = "-",
+    anonymize: Anonymize = None,
+    key: Key = None,
     format: Format = None,
     tz: Tz = None,
     year: Year = None,
@@ -40,5 +42,6 @@ def scan(
         if not paths:
             raise typer.BadParameter("name the logs to scan: files, folders, globs, or -")
         with progress() as bar:
-            run = scan_to(paths, output, reading(format, tz, year, workers, rules), bar, tally_json, wait)
+            options = reading(format, tz, year, workers, rules, anonymize, key)
+            run = scan_to(paths, output, options, bar, tally_json, wait)
         end(run, strict)

@@ -196,12 +196,14 @@ def _summary(asked: Asked) -> Summary:
 
 
 def _different(asked: Asked, tries: int) -> tuple[int | None, int | None]:
-    """How many different messages and recipients the deliveries have."""
+    """How many different messages and recipients the deliveries have; None where that is not known."""
     if tries > EXACT:
         return None, None
     columns = {name: ds.field(name).cast(pa.string()) for name in ("host", "queue_id", "recipient")}
     outcome = ds.field("action").isin((DELIVERED, *FAILURES)) & ds.field("queue_id").is_valid()
     rows = asked.events.scanner(columns=columns, filter=COUNTED & SENT & outcome, **SCAN).to_table()
+    if tries and not len(rows):  # the queue ids were left out, or the log has none
+        return None, None
     messages = rows.group_by(["host", "queue_id"]).aggregate([]).num_rows
     return messages, rows.group_by(list(columns)).aggregate([]).num_rows
 
