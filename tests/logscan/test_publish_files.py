@@ -132,8 +132,8 @@ def test_json_has_everything(found: tuple[Findings, Asked], tmp_path: Path) -> N
         "failures": {"bounced": 2},
         "failure_rate": 2 / 3,
         "refusals": 1,
-        "messages": 0,
-        "recipients": 0,
+        "messages": None,  # these events have no queue ids
+        "recipients": None,
     }
     assert set(data["reports"]) == {finding.report.name for finding in found[0].findings}
     domains = data["reports"]["domains"]
