@@ -18,7 +18,7 @@ from rig import ENVIRONMENT, Target, arguments, make_log, scan, seconds, verdict
 
 RATIO, MEGABYTES = 10.5, 700
 # Of genlog's Postfix log.
-BYTES_A_MESSAGE = 880
+BYTES_A_MESSAGE = {"postfix": 880, "exim": 497, "exchange": 1_424}
 
 
 def family(pid: int) -> list[int]:
@@ -53,11 +53,11 @@ def peak_memory(command: list[str | Path]) -> int:
     return peak
 
 
-def measure_time(folder: Path, shared: Path, messages: int, repeat: int, workers: int | None) -> Target:
+def measure_time(folder: Path, shared: Path, messages: int, repeat: int, workers: int | None, mta: str) -> Target:
     """Time for `messages` and ten times as many, by turns."""
     logs = [folder / "one.log", folder / "ten.log"]
     for log, factor in zip(logs, (1, 10), strict=True):
-        make_log(shared, factor * messages, log)
+        make_log(shared, factor * messages, log, mta)
     rounds = [[seconds(scan(log, folder / "events.parquet", workers)) for log in logs] for _ in range(repeat)]
     one, ten = map(median, zip(*rounds, strict=True))
     print(f"{one:.2f} s for {messages:,} messages, {ten:.2f} s for ten times as many")
@@ -66,10 +66,10 @@ def measure_time(folder: Path, shared: Path, messages: int, repeat: int, workers
     return Target("time for ten times the lines", ten / one, "<=", RATIO)
 
 
-def measure_memory(folder: Path, shared: Path, gigabytes: float, workers: int | None) -> Target:
+def measure_memory(folder: Path, shared: Path, gigabytes: float, workers: int | None, mta: str) -> Target:
     """Peak memory on a log of so many gigabytes."""
     log = folder / "large.log"
-    make_log(shared, int(gigabytes * 1e9 / BYTES_A_MESSAGE), log)
+    make_log(shared, int(gigabytes * 1e9 / BYTES_A_MESSAGE[mta]), log, mta)
     print(f"{log.stat().st_size / 1e9:.2f} GB to scan ...", flush=True)
     peak = peak_memory(scan(log, folder / "events.parquet", workers))
     return Target(f"peak memory of all processes on {gigabytes:g} GB, in MB", peak / 1e6, "<=", MEGABYTES)
@@ -81,12 +81,13 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=200_000, help="of the smaller log (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
     parser.add_argument("--gigabytes", type=float, default=5, help="of the large log (default: %(default)s)")
+    parser.add_argument("--mta", choices=BYTES_A_MESSAGE, default="postfix", help="whose log (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
-        found = [measure_time(folder, options.shared, options.messages, options.repeat, options.workers)]
+        found = [measure_time(folder, options.shared, options.messages, options.repeat, options.workers, options.mta)]
         if sys.platform == "linux":
-            found.append(measure_memory(folder, options.shared, options.gigabytes, options.workers))
+            found.append(measure_memory(folder, options.shared, options.gigabytes, options.workers, options.mta))
         else:
             print("memory: measured on Linux only")
     return verdict(found)
