@@ -161,8 +161,8 @@ def _facts(told: Explanation, language: str) -> Iterator[Row]:
         )
         lines += [f"{enhanced.code} {enhanced.parts[-1]}: {enhanced.meaning}", _parts(enhanced.code, enhanced.parts)]
         beside = _put(sentences["registry-codes"], codes=", ".join(enhanced.codes)) if enhanced.codes else ""
-        registry = _put(sentences["in-registry"], title=enhanced.title) if enhanced.code.count(".") else ""
-        yield "enhanced", [*lines, " ".join(filter(None, (registry, beside)))]
+        listed = _put(sentences["registry-title"], title=enhanced.title) if enhanced.code.count(".") else ""
+        yield "enhanced", [*lines, " ".join(filter(None, (listed, beside)))]
     if told.cause:
         yield _cause(told.cause)
     if told.cause and told.confidence is not None and told.cause.name not in ("other", "success"):
