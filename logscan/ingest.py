@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from logscan.pipeline import End, Progress, Resuming, Scanned, scanning
 from logscan.plan import Options, Planned
+from logscan.privacy import check_store
 from logscan.run import Problem, Run
 from logscan.sources import Source, SourceError
 from logscan.sources.lines import pieces
@@ -266,11 +267,13 @@ def ingest(
 ) -> Run:
     """Scans what is new in the files into the store, as one commit. Gives the account of what was read now.
 
-    A pipe has no content to know again: what comes through it is always new. Raises UsageError and StoreError.
+    A pipe has no content to know again: what comes through it is always new. Raises UsageError, StoreError, and
+    PrivacyError where the store's events were made private in another way.
 
     wait: for how many seconds to wait for another scan into the store.
     """
     with store.commit(wait) as commit:
+        check_store(store.dataset(), (options or Options()).privacy())
         recognising = Recognising(commit)
         resuming = Resuming(recognising.start, recognising.unchanged, commit.facts)
         with scanning(paths, options, progress=progress, folder=commit.staging, resume=resuming) as scanned:

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from logscan import alerts
+from logscan import alerts, star
 from logscan.alerts import Alert
 from logscan.changes import Change, by_day, changes, daily, within
 from logscan.config import Config
@@ -84,6 +84,8 @@ def nightly(
         if dry_run
         else ingest(config.sources.paths, store, config.reading(), progress=progress, wait=PATIENCE)
     )
+    if run.sources:
+        star.write(store.path)
     night = _asked(config, store, run, of, now)
     if page:
         night.done.append(f"write {page}")
@@ -93,8 +95,8 @@ def nightly(
     if config.retention.days:
         before = now.date() - timedelta(days=config.retention.days)
         night.done.append(f"drop days before {before}")
-        if not dry_run:
-            store.prune(before)
+        if not dry_run and store.prune(before):
+            star.write(store.path)
     return night
 
 

@@ -15,7 +15,6 @@ from logscan.parquet import write_events
 from logscan.parser import Parser
 from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
-from logscan.privacy import check_store
 from logscan.publish.formats import described
 from logscan.recognise import recognise
 from logscan.run import Problem, Run
@@ -56,7 +55,6 @@ def scan_to(
         new = not path.exists() or not any(path.iterdir())
         store = Store.open(path)
         try:
-            check_store(store.dataset(), options.privacy())
             run = ingest(paths, store, options, progress=progress, wait=wait)
             if run.sources:
                 star.write(path)

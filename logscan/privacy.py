@@ -90,6 +90,8 @@ _NAMED = re.compile(
     r"|(?<=[=:])([^\s,;<>\"'()\[\]]{1,256})|(?<=[=:] )([^\s,;<>\"'()\[\]]{1,256}))",
     re.I,
 )
+# Commands whose argument is a name, without angle brackets as Exim logs them.
+_ASKED = re.compile(r"\b((?:VRFY|EXPN) +)(?!(?:commands?|is|not|disabled)\b)([^\s<>\"'()\[\],;:]{1,256})", re.I)
 _IPV4 = re.compile(r"(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3}(?!\d)")
 _ENCODED_AT = re.compile(r"%40|=40|\+40|\\x40|\\100|&#64|&#x40|&commat|＠|﹫|%2540", re.I)
 _LABELLED = re.compile(
@@ -216,6 +218,7 @@ class Privacy:
     def text(self, text: str) -> str:
         """A reply without the addresses, clients and ids that it names, in whatever spelling they are known by."""
         text = _NAMED.sub(self._named, text)
+        text = _ASKED.sub(lambda found: found[1] + self._encoded(found[2]), text)
         return _PIECE.sub(lambda found: self._piece(found[0]), text)
 
     def account(self, run: Run) -> Run:
@@ -281,7 +284,8 @@ class Privacy:
 
     def _encoded(self, address: str) -> str:
         """An address whose @ may be written in another way."""
-        return self.address(address) if "@" in address else self._token("address", address.casefold())
+        encoded = "@" not in address and _ENCODED_AT.search(address)
+        return self._token("address", address.casefold()) if encoded else self.address(address)
 
     def _shown_ip(self, address: str) -> str:
         return self.ip(address) or HIDDEN

@@ -54,10 +54,13 @@ def prune(
         found = re.fullmatch(r"([0-9]{1,5})([dw])", keep.strip().lower())
         if not found:
             raise typer.BadParameter(f"--keep {keep}: write days or weeks: 400d, 60w")
+        from logscan import star
         from logscan.store import Store
 
         days = timedelta(**{"days" if found[2] == "d" else "weeks": int(found[1])})
         gone = Store.open(folder, create=False).prune(datetime.now(UTC).date() - days)
+        if gone:
+            star.write(folder)
         typer.echo(f"{len(gone):,} days taken out" + (f": {gone[0]} to {gone[-1]}" if gone else ""))
 
 
@@ -68,6 +71,10 @@ def forget(
 ) -> None:
     """Take out the events of logs that were read wrongly; the next scan reads these logs again."""
     with told():
+        from logscan import star
         from logscan.store import Store
 
-        typer.echo(f"{Store.open(folder, create=False).forget(sources):,} events taken out")
+        gone = Store.open(folder, create=False).forget(sources)
+        if gone:
+            star.write(folder)
+        typer.echo(f"{gone:,} events taken out")

@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 
 import logscan
 from logscan.cli import app
+from logscan.ingest import ingest
 from logscan.parser import Tally
-from logscan.plan import UsageError
+from logscan.plan import Options, UsageError
 from logscan.privacy import HIDDEN, WITHHELD, Privacy, PrivacyError
 from logscan.run import Problem, Run, SourceRead
 from logscan.schema import EVENTS
+from logscan.store import Store
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_logs"
 KEYED, DOMAIN = Privacy(b"a key of sixteen bytes or more"), Privacy(None)
@@ -74,6 +76,8 @@ NAME = "zq7annsmith"
         pytest.param(f'mailbox "{NAME}" is full', id="mailbox in quotes"),
         pytest.param(f"account '{NAME} jr' disabled", id="account in single quotes"),
         pytest.param(f"<{NAME}>: need fully-qualified address", id="without a domain"),
+        pytest.param(f"rejected EXPN {NAME}", id="EXPN"),
+        pytest.param(f"rejected VRFY {NAME}%40b.example", id="VRFY"),
         pytest.param(f"{NAME}@[192.0.2.1] is not local", id="address literal"),
         pytest.param(f"{NAME}@b.example|/bin/x", id="no domain behind it"),
         pytest.param(f"x@{NAME}@b.example", id="two at signs"),
@@ -384,6 +388,16 @@ def test_a_store_is_of_one_kind(log: Path, tmp_path: Path) -> None:
     ):
         code, text = run("scan", log, "-o", f"{store}/", *options)
         assert (code, said in text) == (2, True), text
+
+
+def test_what_others_scan_into_a_store_is_of_its_kind(log: Path, tmp_path: Path) -> None:
+    """`logscan nightly` goes this way."""
+    store = tmp_path / "store"
+    assert run("scan", log, "-o", f"{store}/", "--anonymize", "domain")[0] == 0
+    log.write_text(LINES + ODD + LINES.replace("2026-11-23", "2026-11-24"))
+    with pytest.raises(PrivacyError, match="--anonymize domain"):
+        ingest([str(log)], Store.open(store), Options(tz="UTC"))
+    assert Store.open(store).dataset().count_rows() == 30
 
 
 def test_messages_that_cannot_be_told_apart_are_not_counted(log: Path, tmp_path: Path) -> None:

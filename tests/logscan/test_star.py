@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 import logscan
 from logscan import plugins, star
 from logscan.catalogue import causes, languages
+from logscan.cli import app
 from logscan.ingest import ingest
 from logscan.plan import Options
 from logscan.publish import gather
@@ -278,6 +280,20 @@ def test_beside_a_store(tmp_path: Path) -> None:
     database.execute(f"SET file_search_path = '{Path(moved).as_posix()}'")
     database.execute((Path(moved) / "views.sql").read_text(encoding="utf-8"))
     assert rows(database, "SELECT events FROM summary") == [{"events": count}]
+
+
+def test_what_is_taken_out_of_a_store_leaves_its_dimensions_too(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    ingest([str(log) for log in SAMPLES], Store.open(path), Options(tz="UTC"))
+    star.write(path)
+    domains = path / "dimensions" / "dim_domain.parquet"
+    assert pq.read_metadata(domains).num_rows > 10
+    old = Store.open(path).days()[-1]
+    if old >= datetime.now(UTC).date():
+        pytest.skip("no day of the samples is past on this machine")
+    ended = CliRunner().invoke(app, ["store", "prune", str(path), "--keep", "0d"])
+    assert ended.exit_code == 0
+    assert pq.read_metadata(domains).num_rows == 0
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS, ids=lambda d: d.name)
