@@ -137,7 +137,8 @@ class Spans:
             except UnicodeDecodeError:
                 data, starts, ends = _escape(data, starts, ends)
         buffer = Buffer(data)
-        ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
+        if b"\r" in data:
+            ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
         return cls(buffer, starts, ends), offsets
 
     @classmethod
