@@ -50,7 +50,7 @@ def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
         column = column.combine_chunks()
     if isinstance(column, pa.DictionaryArray):
         known = np.append(_numbers(column.dictionary), _numbers(pa.nulls(1, pa.string())))
-        return known[column.indices.fill_null(len(known) - 1).to_numpy()]
+        return np.asarray(known[column.indices.fill_null(len(known) - 1).to_numpy()], np.uint64)
     spans = Spans.of(column.cast(pa.string()))
     length = np.minimum(spans.length, _LONGEST)
     number = (length + 2).astype(np.uint64) * _ODD
