@@ -90,12 +90,12 @@ class Options:
         >>> Options().privacy(), Options(anonymize="domain").privacy()
         (None, Privacy(key=None))
         """
-        from logscan.privacy import Privacy, PrivacyError
-
         if self.anonymize is None:
             if self.key is not None:
                 raise UsageError("--key goes with --anonymize keyed")
             return None
+        from logscan.privacy import Privacy, PrivacyError
+
         try:
             return Privacy.of(self.anonymize, self.key)
         except PrivacyError as error:

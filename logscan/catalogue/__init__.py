@@ -410,9 +410,17 @@ def languages() -> Mapping[str, str]:
     >>> languages()["en"]
     'English'
     """
+    return {name: language_words(name)["language"]["name"] for name in language_names()}
+
+
+def language_names() -> tuple[str, ...]:
+    """The languages that the catalogue speaks, without reading any.
+
+    >>> "en" in language_names()
+    True
+    """
     names = [file.name for file in files(__name__).joinpath("languages").iterdir()]
-    found = sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
-    return {name: language_words(name)["language"]["name"] for name in found}
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 def language_words(language: str = LANGUAGE) -> Mapping[str, Any]:
