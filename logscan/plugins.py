@@ -89,5 +89,7 @@ def _points(group: str) -> list[EntryPoint]:
     for _, equal in groupby(sorted(entry_points(group=group), key=attrgetter("name")), attrgetter("name")):
         several = list(equal)
         # A package's name stands in its metadata, which holds its whole README: read only where it is needed.
-        points += sorted(several, key=lambda point: (_package(point) != OWN, _package(point))) if several[1:] else several
+        points += (
+            sorted(several, key=lambda point: (_package(point) != OWN, _package(point))) if several[1:] else several
+        )
     return points
