@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import syslog
-from logscan.columns import concat, put, word, words
+from logscan.columns import concat, put, timestamps, word, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exim import arrival, delivery, pieces, policy
@@ -173,9 +173,7 @@ def _parts(block: Block, head: syslog.Heads, cuts: pa.StructArray, lines: Spans,
     text = pc.if_else(pa.array(first), rest.to_arrow(), cuts.field("text"))
     return pa.table(
         {
-            "time": pa.array(np.where(stamped & first, time, head.time).astype("M8[us]")).cast(
-                pa.timestamp("us", "UTC")
-            ),
+            "time": timestamps(np.where(stamped & first, time, head.time)),
             "host": words(head.host, head.hosts),
             "queue_id": pieces.processes(lines),
             "offset": offsets,
@@ -192,7 +190,7 @@ def _lone_parts(head: syslog.Heads, time: Ints, rest: Spans, lines: Spans, offse
     ones = pa.array(np.ones(len(offsets), np.int16))
     return pa.table(
         {
-            "time": pa.array(time.astype("M8[us]")).cast(pa.timestamp("us", "UTC")),
+            "time": timestamps(time),
             "host": words(head.host, head.hosts),
             "queue_id": pieces.processes(lines),
             "offset": offsets,
@@ -284,7 +282,7 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, offsets: Ints, repeats: In
         again = np.repeat(np.arange(len(rows)), times)
         table, rows = table.take(pa.array(again)), rows[again]
     return (
-        table.append_column("time", pa.array(lines.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
+        table.append_column("time", timestamps(lines.time[rows]))
         .append_column("host", words(lines.host[rows], lines.hosts))
         .append_column("offset", pa.array(offsets[lines.rows[rows]]))
     )
