@@ -31,7 +31,7 @@ from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
 from logscan.correlate import by_first_source
-from logscan.enrich import enrich, with_domains
+from logscan.enrich import enrich, placed, with_domains
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import die_with_parent, keep_freed_memory
@@ -362,7 +362,7 @@ def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
-        events = enrich(events, parser.name, planned.source.name, parser.logs)
+        events = placed(events, parser.name, planned.source.name, parser.logs)
     parts = parsed.parts
     if len(parts):
         parts = put(parts, "source", word(planned.source.name, len(parts)))
@@ -412,7 +412,7 @@ def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spi
             spilled.tally, spilled.events = parsed.tally, len(parsed.events)
             events = parsed.events
             if len(events):
-                events = put(enrich(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+                events = put(placed(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
             path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
             _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
             answers.append(spilled)
