@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -181,6 +181,9 @@ class Site:
 
 
 NO_SITE = Site()
+
+# Not by importlib.resources, which imports zipfile and tempfile: pyarrow is in no archive either.
+_FOLDER = Path(__file__).parent
 
 
 @cache
@@ -419,8 +422,7 @@ def language_names() -> tuple[str, ...]:
     >>> "en" in language_names()
     True
     """
-    names = [file.name for file in files(__name__).joinpath("languages").iterdir()]
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+    return tuple(sorted(file.stem for file in (_FOLDER / "languages").glob("*.toml")))
 
 
 def language_words(language: str = LANGUAGE) -> Mapping[str, Any]:
@@ -430,4 +432,4 @@ def language_words(language: str = LANGUAGE) -> Mapping[str, Any]:
 
 @cache
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))

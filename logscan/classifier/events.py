@@ -64,6 +64,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     (['user-unknown', 'success'], ['no-such-user', None], ['5xx', '2xx'])
     """
     columns, _ = judged(events, site)
+    columns["provider"] = _provider(events, site)
     for name, column in columns.items():
         at = events.schema.get_field_index(name)
         events = events.append_column(name, column) if at < 0 else events.set_column(at, name, column)
@@ -71,7 +72,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
 
 
 def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.DictionaryArray], Floats]:
-    """The columns that `classify` adds, and how sure the cause of each row is (0 to 1)."""
+    """What `classify` adds of a reply (not whose host it was), and how sure the cause of each row is (0 to 1)."""
     code = _codes(events)
     enhanced = Words.of(events, "enhanced")
     action = Words.of(events, "action")
@@ -99,7 +100,6 @@ def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.Diction
         "cause": _dictionary(cause, _CAUSES),
         "rule": _dictionary(rule, _rule_names(site)),
         "detail": detail.to_dictionary(),
-        "provider": _provider(events, site),
     }
     return columns, sure
 
