@@ -101,7 +101,8 @@ class Clock:
     def zoned(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps with a year but no zone (microseconds since 1970 on the wall)."""
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
-        return self._instant(wall, self.moments[place])
+        first, which = stretches(wall, place)
+        return self._instant(wall[first], self.moments[place[first]])[which]
 
     def _nearest(self, wall: Ints, years: Ints | int, near: Ints) -> Ints:
         return self._instant(in_year(wall, years), near)

@@ -28,6 +28,7 @@ APART = 10 * SECOND
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _LONGEST = 512
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 def happening(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -45,18 +46,24 @@ def happening(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.DictionaryArray):
+        known = np.append(_numbers(column.dictionary), _numbers(pa.nulls(1, pa.string())))
+        return known[column.indices.fill_null(len(known) - 1).to_numpy()]
     spans = Spans.of(column.cast(pa.string()))
     length = np.minimum(spans.length, _LONGEST)
     number = (length + 2).astype(np.uint64) * _ODD
     rows = np.flatnonzero(length > 0)
-    at = 0
+    at, left, mixed = spans.start[rows], length[rows], number[rows]
     while len(rows):
-        word = spans.buffer.words[spans.start[rows] + at]
-        left = np.minimum(length[rows] - at, 8).astype(np.uint64)
-        mixed = (number[rows] ^ (word & (~np.uint64(0) >> (np.uint64(64) - left * np.uint64(8))))) * _ODD
-        number[rows] = mixed ^ (mixed >> np.uint64(31))
-        at += 8
-        rows = rows[length[rows] > at]
+        mixed = (mixed ^ (spans.buffer.words[at] & _FIRST_BYTES[np.minimum(left, 8)])) * _ODD
+        mixed ^= mixed >> np.uint64(31)
+        number[rows] = mixed
+        at, left = at + 8, left - 8
+        going_on = np.flatnonzero(left > 0)
+        if len(going_on) < len(rows):
+            rows, at, left, mixed = rows[going_on], at[going_on], left[going_on], mixed[going_on]
     return number
 
 

@@ -40,6 +40,8 @@ class Settled(NamedTuple):
 def settle(events: pa.Table, messages: pa.Table) -> Settled:
     """Settles what one stretch of one source can: `events` and `messages` of it, as a parser gives them.
 
+    What is settled comes in line order.
+
     >>> messages = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A1", "A2"], "offset": [0, 90, 30],
     ...                      "mark": pa.array([BEGIN, END, BEGIN], pa.int8()), "client_ip": ["192.0.2.1", None, "::1"]})
     >>> events = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A2", None], "offset": [60, 70, 80]})
@@ -55,18 +57,19 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
         events = put(events, "queue_id", pa.nulls(len(events), pa.string()))
     named = events["queue_id"].is_valid().to_numpy()
     if not len(messages):
-        mask = pa.array(named)
-        return Settled(events.filter(pc.invert(mask)), events.filter(mask), messages)
+        return Settled(_in_line_order(events, ~named), events.filter(pa.array(named)), messages)
     order = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
     lives, whole = _lives(messages, events, [order])
     done = whole[lives[len(messages) :]] | ~named
     joined = _join(events, messages, lives, done & named)
     joined = _with_recipients(joined, lives[len(messages) :], [order[len(messages) :]], done & named)
-    mask = pa.array(done)
     open_messages = messages.filter(pa.array(~whole[lives[: len(messages)]]))
-    if done.all():
-        return Settled(joined, joined.slice(0, 0), open_messages)
-    return Settled(joined.filter(mask), events.filter(pc.invert(mask)), open_messages)
+    return Settled(_in_line_order(joined, done), events.filter(pa.array(~done)), open_messages)
+
+
+def _in_line_order(events: pa.Table, which: Bools) -> pa.Table:
+    rows = np.flatnonzero(which)
+    return events.take(pa.array(rows[np.argsort(events["offset"].to_numpy()[rows], kind="stable")]))
 
 
 class Rest(NamedTuple):
@@ -191,12 +194,13 @@ def _two_recipients(events: pa.Table, messages: pa.Table, lives: Ints) -> tuple[
 
 
 def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
-    """Settles the events and messages of a source that was parsed in one piece."""
+    """The events of a source that was parsed in one piece, in line order, with what its messages say of them."""
     settled = settle(events, messages)
     if not len(settled.open_events):
         return settled.events
     rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
-    return concat([settled.events, rest.events.drop_columns(["source_rank"])])
+    every = concat([settled.events, rest.events.drop_columns(["source_rank"])])
+    return _in_line_order(every, np.ones(len(every), bool))
 
 
 def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:

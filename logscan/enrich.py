@@ -49,7 +49,10 @@ def domains(addresses: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     at = spans.rfind(b"@")
     domain = Spans(spans.buffer, np.where(at >= 0, at + 1, spans.start), spans.end).where(at >= 0)
     encoded = domain.where(domain.length > 0).to_arrow().dictionary_encode()
-    names = [domain_name(name) for name in encoded.dictionary.to_pylist()]
+    given = encoded.dictionary.to_pylist()
+    names = [domain_name(name) for name in given]
+    if names == given:
+        return encoded
     return words(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), names)
 
 

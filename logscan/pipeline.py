@@ -26,7 +26,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from logscan import buckets, correlate, merge, plugins
+from logscan import buckets, correlate, merge, plugins, spool
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
@@ -142,8 +142,7 @@ class Scanned:
         work = partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy)
         for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
             if path is not None:
-                with pa.memory_map(str(path)) as file:
-                    yield pa.ipc.open_file(file).read_all()
+                yield spool.read(path)
                 path.unlink()
 
     def days(self) -> Iterator[tuple[date, Iterator[pa.Table]]]:
@@ -155,8 +154,7 @@ class Scanned:
     def open_messages(self) -> Iterator[pa.Table]:
         """What is known of messages still open."""
         for path in self.facts:
-            with pa.memory_map(str(path)) as file:
-                yield pa.ipc.open_file(file).read_all()
+            yield spool.read(path)
 
 
 class Pool:
@@ -468,8 +466,7 @@ def _settle_group(
         run = merge.write_run(with_domains(settled.events).drop_columns(["source_rank"]), events_path)
     if keep and len(settled.open_messages):
         path = folder / f"open-{number:06d}.arrow"
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, settled.open_messages.schema) as writer:
-            writer.write_table(settled.open_messages)
+        spool.write(settled.open_messages, path)
     return run, path
 
 
@@ -480,8 +477,7 @@ def _merge(job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Pri
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    spool.write(table, path)
     return path
 
 

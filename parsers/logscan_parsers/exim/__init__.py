@@ -78,7 +78,7 @@ def parse(block: Block) -> Parsed:
     known_lines = len(block) - found.understood - len(others) - len(missed) - len(parts)
     tally = Tally(found.understood, known_lines, len(others), len(missed), samples)
     messages = concat(found.messages) if found.messages else pa.table({})
-    return Parsed(told(_in_order(found.events)), messages, tally, others, parts)
+    return Parsed(told(_together(found.events)), messages, tally, others, parts)
 
 
 @dataclass
@@ -294,14 +294,18 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, offsets: Ints, repeats: In
     )
 
 
-def _in_order(tables: list[pa.Table]) -> pa.Table:
+def _together(tables: list[pa.Table]) -> pa.Table:
     tables = [table for table in tables if len(table)]
     if not tables:
         return pa.table({})
     table = concat(tables)
     implied = table["code_implied"] if "code_implied" in table.column_names else pa.nulls(len(table), pa.bool_())
-    table = put(table, "code_implied", pc.fill_null(implied, False))
-    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
+    return put(table, "code_implied", pc.fill_null(implied, False))
+
+
+def _in_order(tables: list[pa.Table]) -> pa.Table:
+    table = _together(tables)
+    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable"))) if len(table) else table
 
 
 parser = Parser(

@@ -135,7 +135,7 @@ def parse(block: Block) -> Parsed:
     )
     empty = len(block) - understood - known_lines - len(others) - len(missed)
     tally = Tally(understood, known_lines + empty, len(others), len(missed), samples)
-    return Parsed(_in_order(events), concat(messages) if messages else pa.table({}), tally, others)
+    return Parsed(_together(events), _together(messages), tally, others)
 
 
 def _ours(head: syslog.Heads) -> Bools:
@@ -157,12 +157,9 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, as_events: b
     return table.append_column("process", words(head.program[rows], head.programs)) if as_events else table
 
 
-def _in_order(tables: list[pa.Table]) -> pa.Table:
+def _together(tables: list[pa.Table]) -> pa.Table:
     tables = [table for table in tables if len(table)]
-    if not tables:
-        return pa.table({})
-    table = concat(tables)
-    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
+    return concat(tables) if tables else pa.table({})
 
 
 parser = Parser(
