@@ -51,6 +51,15 @@ class Kept:
     """Where the events are kept."""
 
     path: str = _key("Folder of the store; made where there is none.", example='"/var/lib/logscan/store"')
+    anonymize: Literal["keyed", "domain"] | None = _key(
+        "Take people out of all that is kept, shown, mailed and told: `keyed` (pseudonyms by `key`) or `domain` "
+        "(domains only). A store is of one kind.",
+        None,
+        '"keyed"',
+    )
+    key: str | None = _key(
+        "File of the secret of the pseudonyms; made where there is none. Keep it apart.", None, '"/etc/logscan/key"'
+    )
 
 
 @dataclass(frozen=True)
@@ -156,8 +165,10 @@ class Config:
 
     def reading(self) -> Options:
         """How the logs are to be read."""
-        one = self.sources
-        return Options(one.format, one.tz, one.year, one.workers, rules=one.rules)
+        one, kept = self.sources, self.store
+        return Options(
+            one.format, one.tz, one.year, one.workers, rules=one.rules, anonymize=kept.anonymize, key=kept.key
+        )
 
     def zone(self) -> tzinfo | None:
         """The zone of days; None is this machine's. Raises `UsageError`."""
@@ -270,6 +281,8 @@ def _senseless(config: Config) -> list[tuple[str, str]]:
             Options(tz=tz).zone()
         except UsageError:
             wrong.append((key, f"{tz!r} is no time zone; use a name such as Europe/Berlin or UTC"))
+    if (config.store.anonymize == "keyed") != bool(config.store.key):
+        wrong.append(("store.key", 'goes with anonymize = "keyed"'))
     mail = config.mail
     if mail.smtp_user and not (mail.smtp_password_env or mail.smtp_password_file):
         wrong.append(("mail.smtp_user", "needs smtp_password_env or smtp_password_file"))

@@ -27,6 +27,7 @@ from logscan.ingest import ingest
 from logscan.pipeline import Progress
 from logscan.plan import UsageError
 from logscan.post import message, send
+from logscan.privacy import PrivacyError
 from logscan.publish import check_path, gather, write
 from logscan.publish.files import shortcomings
 from logscan.publish.findings import Findings
@@ -83,11 +84,7 @@ def nightly(
     if page:
         check_path(page)
     store = Store.open(Path(config.store.path), create=not dry_run)
-    run = (
-        Run((), ())
-        if dry_run
-        else ingest(config.sources.paths, store, config.reading(), progress=progress, wait=PATIENCE)
-    )
+    run = Run((), ()) if dry_run else _read(config, store, progress)
     if run.sources:
         star.write(store.path)
     night = _asked(config, store, run, of, now)
@@ -103,6 +100,17 @@ def nightly(
         if not dry_run and store.prune(before):
             star.write(store.path)
     return night
+
+
+def _read(config: Config, store: Store, progress: Progress | None) -> Run:
+    """New lines into the store; the account of it names nobody where the store does not. Raises `UsageError`."""
+    reading = config.reading()
+    try:
+        run = ingest(config.sources.paths, store, reading, progress=progress, wait=PATIENCE)
+    except PrivacyError as error:
+        raise UsageError(f"{store.path}: {error} (in the config file: store.anonymize, store.key)") from None
+    privacy = reading.privacy()
+    return privacy.account(run) if privacy else run
 
 
 def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> Night:
