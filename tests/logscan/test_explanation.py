@@ -151,6 +151,8 @@ def shape(value: object, path: str = "") -> set[str]:
     """Every key of a file of words, how long each list is, and which places each sentence has."""
     if isinstance(value, dict):
         return {key for name, inner in value.items() for key in shape(inner, f"{path}/{name}")}
+    if path.startswith("/counted/"):  # as many forms as the language has
+        return {f"{path} {sorted({word for form in value for word in re.findall(r'{[a-z]+}', form)})}"}
     if isinstance(value, list) and not path.endswith("steps"):
         return {f"{path}[{len(value)}]"}
     return {f"{path} {sorted(re.findall(r'{[a-z]+}', str(value)))}"}
