@@ -11,7 +11,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -36,6 +36,8 @@ LANGUAGE = "en"
 # How often rules that look at this are right; of several, the first counts.
 CONFIDENCE = {"text": 0.9, "enhanced": 0.7, "code": 0.5, "stage": 0.5, "action": 0.5}
 UNEXPLAINED = 0.1
+OWN = 0.99
+"""How sure the cause is of words that our own server writes."""
 
 _MARKS = re.compile("[\u0300-\u036f]")
 _WORD = re.compile(r"\{([a-z]+)\}")
@@ -124,6 +126,7 @@ class Rule:
     gate:       RE2 pattern that is found wherever `text` is: it is asked first, once for all rules that share it
     enhanced:   RE2 pattern of the whole enhanced code
     confidence: 0 to 1: how often such a rule is right, on replies that it was not written from
+    own:        of words that our own server writes, not another: there is nothing to weigh
     """
 
     id: str
@@ -137,6 +140,7 @@ class Rule:
     confidence: float
     examples: tuple[Case, ...]
     counterexamples: tuple[Case, ...]
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -299,9 +303,9 @@ def rules() -> tuple[Rule, ...]:
     >>> rules()[-1].cause
     'other'
     """
-    data = _read("rules")
     spelt = words()
-    return tuple(rule_of(table, spelt) for table in data["rule"])
+    own = (replace(rule_of(table, spelt), own=True, confidence=OWN) for table in _read("own")["rule"])
+    return (*own, *(rule_of(table, spelt) for table in _read("rules")["rule"]))
 
 
 @cache

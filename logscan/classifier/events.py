@@ -146,14 +146,15 @@ def weighed(
     """Rule, cause and confidence of each case, when the model has weighed all words beside the rule that holds.
 
     The rule adds to its own cause what it is trusted with; the cause with the most wins. Where the model overrules it,
-    the rule is `MODEL`. A site's own rule, and a case without words, is not up for discussion.
+    the rule is `MODEL`. A site's rule, one of our own server's words, and a case without words are not up for discussion.
     """
     book = rulebook(site)
     trust = np.array([r.confidence for r in book], np.float32)[held]
     cause = np.array([_CAUSES.index(r.cause) for r in book])[held]
     rule, sure = held.copy(), trust.copy()
     worded = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(text), 0), False), np.bool_)
-    rows = np.flatnonzero((held >= len(site.rules)) & worded)
+    open_to_doubt = np.array([not r.own for r in book]) & (np.arange(len(book)) >= len(site.rules))
+    rows = np.flatnonzero(open_to_doubt[held] & worded)
     if len(rows):
         some = pa.array(rows)
         scores = trained().scores(text.take(some), code[rows], enhanced.take(some))
