@@ -74,8 +74,4 @@ def groups(files: Iterable[Bucketed], size: int = ROWS_AT_ONCE) -> list[list[Sli
 
 def load(slices: Iterable[Slice], kind: str) -> list[pa.Table]:
     """The rows of a kind, a table for each file."""
-    tables = []
-    for part in slices:
-        if part.kind == kind:
-            tables.append(spool.read(part.path).slice(part.start, part.end - part.start))
-    return tables
+    return [spool.read(part.path).slice(part.start, part.end - part.start) for part in slices if part.kind == kind]

@@ -55,6 +55,15 @@ def words(codes: npt.NDArray[Any], values: Sequence[str | None]) -> pa.Dictionar
     )
 
 
+def timestamps(micros: npt.NDArray[np.int64]) -> pa.TimestampArray:
+    """A column of moments in UTC, of microseconds since 1970.
+
+    >>> str(timestamps(np.array([1_763_933_383_000_000]))[0])
+    '2025-11-23 21:29:43+00:00'
+    """
+    return pa.array(micros).view(pa.timestamp("us", "UTC"))
+
+
 def concat(tables: Sequence[pa.Table]) -> pa.Table:
     """Tables put below each other; a column that one lacks is null there.
 

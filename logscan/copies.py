@@ -8,6 +8,7 @@ and names its logs in the order of preference. All events are kept; those that a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
         column = column.combine_chunks()
     if isinstance(column, pa.DictionaryArray):
         known = np.append(_numbers(column.dictionary), _numbers(pa.nulls(1, pa.string())))
-        return known[column.indices.fill_null(len(known) - 1).to_numpy()]
+        return np.asarray(known[column.indices.fill_null(len(known) - 1).to_numpy()], np.uint64)
     spans = Spans.of(column.cast(pa.string()))
     length = np.minimum(spans.length, _LONGEST)
     number = (length + 2).astype(np.uint64) * _ODD
@@ -71,10 +72,17 @@ def preferred(events: pa.Table, mta: str, logs: Sequence[str]) -> pa.Table:
     """Events of one parser with the place of their log in its order of preference; happenings are its own alone."""
     if HAPPENING not in events.column_names:
         return events
-    place = pc.index_in(events["log"].cast(pa.string()), pa.array(logs, pa.string()))
-    events = put(events, PREFERENCE, pc.fill_null(place, len(logs)).cast(pa.int8()))
-    own = happening(pa.array([mta]))[0].as_py()
-    return put(events, HAPPENING, pc.bit_wise_xor(events[HAPPENING].cast(pa.int64()), own))
+    log = events["log"].combine_chunks()
+    log = log if pa.types.is_dictionary(log.type) else log.cast(pa.string()).dictionary_encode()
+    order = {name: place for place, name in enumerate(logs)}
+    places = np.array([*(order.get(name, len(logs)) for name in log.dictionary.to_pylist()), len(logs)], np.int8)
+    events = put(events, PREFERENCE, pa.array(places[log.indices.fill_null(-1).to_numpy()]))
+    return put(events, HAPPENING, pc.bit_wise_xor(events[HAPPENING].cast(pa.int64()), _of_parser(mta)))
+
+
+@cache
+def _of_parser(mta: str) -> int:
+    return int(happening(pa.array([mta]))[0].as_py())
 
 
 def marked(events: pa.Table) -> pa.Table:

@@ -256,19 +256,20 @@ def _only_open(events: pa.Table, messages: pa.Table) -> Settled:
 def _keys(messages: pa.Table, events: pa.Table) -> Ints:
     """A number for each row's host and queue id; messages first, then events."""
     keys = np.zeros(len(messages) + len(events), np.int64)
-    for name in ("host", "queue_id"):
-        parts = [_encoded(table[name]) for table in (messages, events) if len(table)]
-        if not parts:
-            break
-        encoded = pa.chunked_array([chunk for part in parts for chunk in part.chunks]).unify_dictionaries()
-        encoded = encoded.combine_chunks()
+    tables = [table for table in (messages, events) if len(table)]
+    for name in ("host", "queue_id") if tables else ():
+        encoded = _encoded([table[name] for table in tables])
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         keys = keys * (len(encoded.dictionary) + 1) + codes + 1
     return keys
 
 
-def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+def _encoded(columns: list[pa.ChunkedArray]) -> pa.DictionaryArray:
+    """Columns of strings, below each other, over one dictionary."""
+    if all(pa.types.is_dictionary(column.type) for column in columns):
+        return pa.chunked_array([c for column in columns for c in column.chunks]).unify_dictionaries().combine_chunks()
+    chunks = [c for column in columns for c in column.cast(pa.string()).chunks]
+    return pa.chunked_array(chunks).dictionary_encode().combine_chunks()
 
 
 def _lives(messages: pa.Table, events: pa.Table, order: list[Ints], within: Ints | None = None) -> tuple[Ints, Bools]:

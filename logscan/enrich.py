@@ -20,10 +20,15 @@ def enrich(events: pa.Table, mta: str, source: str | None, logs: Sequence[str] =
     source: the file that they stand in, None where their column `source` says so. logs: as `Parser.logs`. What tells
     copies (copies.py) stays, until all events of a moment are at hand.
     """
+    return placed(with_domains(events), mta, source, logs)
+
+
+def placed(events: pa.Table, mta: str, source: str | None, logs: Sequence[str] = ()) -> pa.Table:
+    """The same without domains, of events whose sender and recipient other lines may yet tell."""
     events = put(events, "mta", word(mta, len(events)))
     if source is not None:
         events = put(events, "source", word(source, len(events)))
-    events = preferred(with_domains(events), mta, logs)
+    events = preferred(events, mta, logs)
     made = conform(events)
     for name in (HAPPENING, PREFERENCE):
         if name in events.column_names:

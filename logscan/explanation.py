@@ -11,15 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from logscan import bounce, catalogue
+from logscan import catalogue
 from logscan.catalogue import Cause, Code, Enhanced, Provider
 
 MAX_TEXT = 1 << 16
 MAX_SHOWN = 20
 # A word this near to a cause's name is that name mistyped.
 MAX_NAME, NEAR = 40, 0.8
-# What a question may be at most, in bytes; of a longer one the first so many are read.
-MAX_READ = bounce.MAX_READ
+# What a question may be at most, in bytes; of a longer one the first so many are read. A bounce's report stands before
+# the message that it returns, however large that is.
+MAX_READ = 4 << 20
 
 _DIGITS = re.compile(r"[1-5](?:\d{0,2}|[0-9xX*]?[xX*]|[xX*]{2})", re.ASCII)
 _ENHANCED = re.compile(r"#?([245xX])\.(\d{1,3}|[xX*])(?:\.(\d{1,3}|[xX*]))?", re.ASCII)
@@ -94,6 +95,8 @@ def questions(words: Sequence[str]) -> list[Question]:
 
 def of_bytes(data: bytes) -> list[Question]:
     """What a file or standard input asks: a mail that came back, log lines, or a text. Raises `NotACodeError`."""
+    from logscan import bounce
+
     data = data[:MAX_READ]
     if bounce.is_mail(data):
         told = bounce.read(data)

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -31,17 +31,19 @@ from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
 from logscan.correlate import by_first_source
-from logscan.enrich import enrich, with_domains
-from logscan.gathered import Gathered
+from logscan.enrich import enrich, placed, with_domains
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import die_with_parent, keep_freed_memory
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
-from logscan.privacy import Privacy
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Source, SourceError, chunks, first_lines, split
 from logscan.turns import turns
+
+if TYPE_CHECKING:
+    from logscan.gathered import Gathered
+    from logscan.privacy import Privacy
 
 EVENTS_KIND, MESSAGES_KIND, PARTS_KIND = "events", "messages", "parts:"
 
@@ -298,6 +300,8 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     size = stretch.end - stretch.start if source.splittable else source.size
     spilled = Spilled(planned.rank, size, stretch=stretch.number, start=stretch.start)
     if whole_lines and not source.splittable and not source.pipe:
+        from logscan.gathered import Gathered
+
         spilled.content = Gathered()
     guards = [Guard(_parser(name)) for name in (planned.parser, *planned.beside)]
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
@@ -358,7 +362,7 @@ def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
-        events = enrich(events, parser.name, planned.source.name, parser.logs)
+        events = placed(events, parser.name, planned.source.name, parser.logs)
     parts = parsed.parts
     if len(parts):
         parts = put(parts, "source", word(planned.source.name, len(parts)))
@@ -408,7 +412,7 @@ def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spi
             spilled.tally, spilled.events = parsed.tally, len(parsed.events)
             events = parsed.events
             if len(events):
-                events = put(enrich(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+                events = put(placed(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
             path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
             _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
             answers.append(spilled)

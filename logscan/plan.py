@@ -90,12 +90,12 @@ class Options:
         >>> Options().privacy(), Options(anonymize="domain").privacy()
         (None, Privacy(key=None))
         """
-        from logscan.privacy import Privacy, PrivacyError
-
         if self.anonymize is None:
             if self.key is not None:
                 raise UsageError("--key goes with --anonymize keyed")
             return None
+        from logscan.privacy import Privacy, PrivacyError
+
         try:
             return Privacy.of(self.anonymize, self.key)
         except PrivacyError as error:
@@ -125,31 +125,36 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     if options.format is not None and options.format not in parsers:
         known = ", ".join(plugins.names(plugins.PARSERS))
         raise UsageError(f"--format {options.format}: no such format; there are: {known}")
-    sources, met = discover(paths)
-    problems += met
-    zone = options.zone()
     found = []
     strangers = []
+    for source, head, block in heads(paths, problems, options.zone(), options.year):
+        name, confidence, _ = sniffed(parsers, source, block, problems)
+        if options.format is None and confidence < SURE_ENOUGH:
+            strangers.append((source.name, head))
+            continue
+        neighbours = beside(parsers, name)
+        found.append(Planned(source, name, confidence, block.clock, neighbours, first=_first_moment(block)))
+    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
+    found.sort(key=lambda planned: (planned.first, planned.source.name))
+    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
+
+
+def heads(
+    paths: list[str], problems: list[Problem], zone: tzinfo | None, year: int | None = None
+) -> Iterator[tuple[Source, bytes, Block]]:
+    """The sources of some paths, each with its first lines as bytes and as a block. `problems` takes what is wrong."""
+    sources, met = discover(paths)
+    problems += met
     for source in sources:
         try:
             head = first_lines(source, HEAD)
         except SourceError as error:
             problems.append(error.problem)
             continue
-        if not head:
+        if head:
+            yield source, head, Block.of(head, 0, source.name, clock_of(source, head, zone, year))
+        else:
             problems.append(Problem(source.name, "is empty", fatal=False))
-            continue
-        clock = clock_of(source, head, zone, options.year)
-        block = Block.of(head, 0, source.name, clock)
-        name, confidence, _ = sniffed(parsers, source, block, problems)
-        if options.format is None and confidence < SURE_ENOUGH:
-            strangers.append((source.name, head))
-            continue
-        neighbours = beside(parsers, name)
-        found.append(Planned(source, name, confidence, clock, neighbours, first=_first_moment(block)))
-    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
-    found.sort(key=lambda planned: (planned.first, planned.source.name))
-    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
 
 
 def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: list[str]) -> list[Problem]:

@@ -7,6 +7,8 @@ and left out; the run goes on.
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from logscan.run import Problem
@@ -83,4 +85,11 @@ def _package(point: EntryPoint) -> str:
 
 def _points(group: str) -> list[EntryPoint]:
     """The entry points, by name; ours first among equal names."""
-    return sorted(entry_points(group=group), key=lambda point: (point.name, _package(point) != OWN, _package(point)))
+    points: list[EntryPoint] = []
+    for _, equal in groupby(sorted(entry_points(group=group), key=attrgetter("name")), attrgetter("name")):
+        several = list(equal)
+        # A package's name stands in its metadata, which holds its whole README: read only where it is needed.
+        points += (
+            sorted(several, key=lambda point: (_package(point) != OWN, _package(point))) if several[1:] else several
+        )
+    return points

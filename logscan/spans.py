@@ -197,6 +197,17 @@ class Spans:
         inside = self.length > at if at >= 0 else self.length >= -at
         return np.asarray(self.buffer.bytes[(self.start if at >= 0 else self.end) + at] * inside, np.uint8)
 
+    def heads(self, words: int) -> Bytes:
+        """The first bytes of each row, eight times `words`, as a matrix; beyond a row's end stands what follows it.
+
+        For much that is asked of where lines begin: the lines of a block lie far apart, their heads close together.
+
+        >>> Spans.lines(b"one 1\\ntwo 2\\n")[0].heads(1)[:, 4].tobytes()
+        b'12'
+        """
+        steps = np.arange(0, 8 * words, 8)
+        return np.asarray(self.buffer.words[self.start[:, None] + steps].view(np.uint8))
+
     def startswith(self, literal: bytes) -> Bools:
         """Which rows start with `literal`."""
         if self._heads is None:

@@ -64,6 +64,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     (['user-unknown', 'success'], ['no-such-user', None], ['5xx', '2xx'])
     """
     columns, _ = judged(events, site)
+    columns["provider"] = _provider(events, site)
     for name, column in columns.items():
         at = events.schema.get_field_index(name)
         events = events.append_column(name, column) if at < 0 else events.set_column(at, name, column)
@@ -71,7 +72,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
 
 
 def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.DictionaryArray], Floats]:
-    """The columns that `classify` adds, and how sure the cause of each row is (0 to 1)."""
+    """What `classify` adds of a reply (not whose host it was), and how sure the cause of each row is (0 to 1)."""
     code = _codes(events)
     enhanced = Words.of(events, "enhanced")
     action = Words.of(events, "action")
@@ -99,7 +100,6 @@ def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.Diction
         "cause": _dictionary(cause, _CAUSES),
         "rule": _dictionary(rule, _rule_names(site)),
         "detail": detail.to_dictionary(),
-        "provider": _provider(events, site),
     }
     return columns, sure
 
@@ -146,14 +146,15 @@ def weighed(
     """Rule, cause and confidence of each case, when the model has weighed all words beside the rule that holds.
 
     The rule adds to its own cause what it is trusted with; the cause with the most wins. Where the model overrules it,
-    the rule is `MODEL`. A site's own rule, and a case without words, is not up for discussion.
+    the rule is `MODEL`. A site's rule, one of our own server's words, and a case without words are not up for discussion.
     """
     book = rulebook(site)
     trust = np.array([r.confidence for r in book], np.float32)[held]
     cause = np.array([_CAUSES.index(r.cause) for r in book])[held]
     rule, sure = held.copy(), trust.copy()
     worded = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(text), 0), False), np.bool_)
-    rows = np.flatnonzero((held >= len(site.rules)) & worded)
+    open_to_doubt = np.array([not r.own for r in book]) & (np.arange(len(book)) >= len(site.rules))
+    rows = np.flatnonzero(open_to_doubt[held] & worded)
     if len(rows):
         some = pa.array(rows)
         scores = trained().scores(text.take(some), code[rows], enhanced.take(some))

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import end, say, told
 from logscan.cli.options import (
     Anonymize,
@@ -37,6 +36,9 @@ class By(StrEnum):
 
     day = "day"
     hour = "hour"
+
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(

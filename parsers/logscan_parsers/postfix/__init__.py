@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from logscan import syslog
-from logscan.columns import concat, words
+from logscan.columns import concat, timestamps, words
 from logscan.neighbours import neighbour
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Bools, Ints
@@ -150,7 +150,7 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, as_events: b
         again = np.repeat(np.arange(len(rows)), repeats)
         table, rows = table.take(pa.array(again)), rows[again]
     table = (
-        table.append_column("time", pa.array(head.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
+        table.append_column("time", timestamps(head.time[rows]))
         .append_column("host", words(head.host[rows], head.hosts))
         .append_column("offset", pa.array(block.offsets[head.rows[rows]]))
     )
