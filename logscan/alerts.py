@@ -58,9 +58,16 @@ class Alert:
 
 
 def holding(
-    rules: Sequence[Rule], events: ds.Dataset, run: Run, now: datetime, language: Language = ENGLISH
+    rules: Sequence[Rule],
+    events: ds.Dataset,
+    run: Run,
+    now: datetime,
+    language: Language = ENGLISH,
+    before: Sequence[Alert] = (),
 ) -> list[Alert]:
     """The alerts that hold now: `events` are those of the store, `run` what was read just now.
+
+    Too few new lines say nothing of what is understood of them: then those that held `before` go on.
 
     >>> from datetime import timedelta
     >>> from logscan.report import Asked
@@ -71,12 +78,21 @@ def holding(
     ['2 of 2 deliveries failed (100 %)']
     """
     began = now.astimezone(UTC).isoformat(timespec="seconds")
-    return [
-        Alert(rule.name, about, said, began)
-        for rule in rules
-        for about, said in _WATCH[rule.watch](rule, events, run, now, language)
-        if not rule.only or about in rule.only
-    ]
+    found = []
+    for rule in rules:
+        if rule.watch == "coverage" and run.tally.lines < _least(rule):
+            found += [alert for alert in before if alert.rule == rule.name]
+            continue
+        found += [
+            Alert(rule.name, about, said, began)
+            for about, said in _WATCH[rule.watch](rule, events, run, now, language)
+            if not rule.only or about in rule.only
+        ]
+    return found
+
+
+def _least(rule: Rule) -> int:
+    return LEAST[rule.watch] if rule.least is None else rule.least
 
 
 def _recent(events: ds.Dataset, since: datetime, until: datetime) -> ds.Expression:
@@ -87,7 +103,7 @@ def _recent(events: ds.Dataset, since: datetime, until: datetime) -> ds.Expressi
 def _failing(rule: Rule, events: ds.Dataset, _: Run, now: datetime, language: Language) -> Iterator[tuple[str, str]]:
     """Failures among deliveries; of a cause, among all deliveries."""
     when = _recent(events, now - duration(rule.window), now)
-    least = rule.least or LEAST[rule.watch]
+    least = _least(rule)
     by = [] if rule.by == "all" else [COLUMNS[rule.by]]
     counted = count(events, ["action", *by], where=when & SENT)
     went = deliveries(counted, by if rule.by != "cause" else [])
@@ -111,13 +127,13 @@ def _blocklisted(
     when = _recent(events, now - duration(rule.window), now)
     refused = SENT & FAILED & (pc.field("cause").cast(pa.string()) == "blocklisted")
     for row in count(events, ["detail"], where=when & refused).to_pylist():
-        if row["events"] >= (rule.least or LEAST[rule.watch]):
+        if row["events"] >= _least(rule):
             yield row["detail"] or "", language.say("alert.blocklisted", number=row["events"])
 
 
 def _uncovered(rule: Rule, _: ds.Dataset, run: Run, now: datetime, language: Language) -> Iterator[tuple[str, str]]:
     tally = run.tally
-    if tally.lines >= (rule.least or LEAST[rule.watch]) and tally.unread / tally.lines > rule.above:
+    if tally.lines and tally.unread / tally.lines > rule.above:
         rate = percent(tally.unread / tally.lines)
         yield "", language.say("alert.coverage", unread=tally.unread, lines=tally.lines, rate=rate)
 

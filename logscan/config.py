@@ -303,6 +303,8 @@ def _senseless(config: Config) -> list[tuple[str, str]]:
     names = [rule.name for rule in config.alerts.rule]
     wrong += [("alerts.rule.name", f"{name!r} stands twice") for name in sorted(set(names)) if names.count(name) > 1]
     for rule in config.alerts.rule:
+        if rule.only and (rule.watch == "coverage" or (rule.watch == "failure-rate" and rule.by == "all")):
+            wrong.append(("alerts.rule.only", "names some of many; this rule is of all: say `by`"))
         try:
             duration(rule.window)
         except ValueError as error:

@@ -128,7 +128,7 @@ def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> 
         language=config.report.language,
         before=_before(events, day, zone, config.report.queue_days),
     )
-    holding = alerts.holding(config.alerts.rule, events, run, now, findings.language)
+    holding = alerts.holding(config.alerts.rule, events, run, now, findings.language, state.alerts)
     on, turned = alerts.turns(state.alerts, holding, now)
     told_of = alerts.listed([*on, *(alert for alert in turned if alert.ended)])
     findings = of_night(findings, changed, by_day(series, day), told_of)

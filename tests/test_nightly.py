@@ -232,7 +232,7 @@ def test_no_name_in_anything_that_a_private_night_leaves(
     logs.mkdir()
     (tmp_path / "mail.log").unlink()
     (logs / "mail.log").write_text("".join(peopled("+a")), encoding="utf-8")
-    (logs / f"{NOBODY}@b.example.log").write_bytes(b"no mail here\n")
+    (logs / f"{NOBODY}@b.example.log").write_text(f"hello {NOBODY}\n")
     stub = f"import sys; open('{out}', 'a').write(sys.stdin.read())"
     text = site.config.read_text().replace(f"'{tmp_path / 'mail.log'}'", f"'{logs}'")
     text = text.replace("[report]", f"anonymize = '{way}'\n" + "key = 'KEY'\n" * (way == "keyed") + "[report]")
