@@ -52,7 +52,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("remote_ip", TEXT, "address of the other side"),
     Column("client_host", TEXT, "name of the client that handed the message in"),
     Column("client_ip", TEXT, "its address"),
-    Column("provider", WORD, "whose the other side is, by its host name: google, microsoft, ..."),
+    Column("provider", WORD, "whose the other side is, by its host name, else its address: google, ..."),
     Column("queue_id", TEXT, "the server's name for the message"),
     Column("message_id", TEXT, "the Message-ID header, without its angle brackets"),
     Column("size", pa.int64(), "message size in bytes"),

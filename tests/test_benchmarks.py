@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from logscan.classifier.model import inputs
 from logscan.schema import EVENTS
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
@@ -170,3 +171,24 @@ def test_planted_changes_are_judged(script: Any) -> None:
     # What is told and was not planted is a false alarm.
     site.planted.clear()
     assert len(changes.judge(site)[1]) > len(false)
+
+
+def test_the_shipped_model_was_trained_from_what_stands_here(script: Any) -> None:
+    train = script("train")
+    made_from = train.mark(train.labelled(set()))
+    assert inputs() == made_from, (
+        "rules, mask or learnt replies changed after the model was trained: run `python benchmarks/train.py`"
+    )
+
+
+def test_each_change_of_what_is_learnt_changes_the_mark(script: Any) -> None:
+    train = script("train")
+    case = ("550 5.1.1 No such user", "user-unknown")
+    others = [("550 5.1.1 No such users", case[1]), ("551 5.1.1 No such user", case[1]), (case[0], "policy")]
+    marks = {train.mark(cases) for cases in ([case], [case, case], *([other] for other in others))}
+    assert len(marks) == 5
+
+
+def test_nothing_is_learnt_from_the_exam(script: Any) -> None:
+    lines = (FOLDER / "exam.jsonl").read_text(encoding="utf-8").splitlines()
+    assert not {json.loads(line)["text"] for line in lines} & {text for text, _ in script("train").labelled(set())}

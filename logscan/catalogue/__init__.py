@@ -164,6 +164,7 @@ class Detail:
 class Provider:
     """Who runs a mail host whose name ends in one of the suffixes.
 
+    ranges:    addresses in CIDR notation, asked where the name tells nothing; published: who says that they are its own
     page: where it tells senders its rules; form: where to ask it to let mail through; empty where none is published
     """
 
@@ -174,6 +175,8 @@ class Provider:
     counterexamples: tuple[str, ...]
     page: str = ""
     form: str = ""
+    ranges: tuple[str, ...] = ()
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -351,11 +354,13 @@ def provider_of(table: Mapping[str, Any]) -> Provider:
     return Provider(
         table["name"],
         table.get("title", table["name"]),
-        tuple(table["suffixes"]),
+        tuple(table.get("suffixes", ())),
         tuple(table.get("match", ())),
         tuple(table.get("not", ())),
         table.get("page", ""),
         table.get("form", ""),
+        tuple(table.get("ranges", ())),
+        table.get("published", ""),
     )
 
 

@@ -9,11 +9,13 @@ match = ["550 5.7.1 Message held by the gateway, case 7"]
 [[provider]]
 name = "parent-company"
 suffixes = ["mx.parent.example"]
+ranges = ["192.0.2.0/24", "2001:db8::/32"]
 """
 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -26,7 +28,7 @@ from logscan.catalogue import Provider, Rule, Site
 
 RULE_KEYS = ("id", "cause", "text", "enhanced", "code", "stage", "action", "confidence", "match", "not")
 CONDITIONS = ("text", "enhanced", "code", "stage", "action")
-PROVIDER_KEYS = ("name", "title", "suffixes", "match", "not")
+PROVIDER_KEYS = ("name", "title", "suffixes", "ranges", "match", "not")
 TABLES = ("words", "rule", "provider")
 _HEADER = re.compile(r"\s*\[\[\s*(rule|provider)\s*\]\]")
 _PLACE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -82,6 +84,11 @@ class SiteFile:
     def line_of_provider(self, name: str) -> int:
         """The line of a provider."""
         return self._blocks["provider"][[provider.name for provider in self.providers].index(name)][0]
+
+    def _line_of(self, text: str, first: int) -> int:
+        """The first line from there on that holds a text."""
+        lines = (number for number in range(first, len(self._lines) + 1) if text in self._lines[number - 1])
+        return next(lines, first)
 
     def error(self, line: int, met: str) -> RulesError:
         """The error of a line."""
@@ -146,9 +153,15 @@ class SiteFile:
     def _provider(self, number: int, table: dict[str, Any]) -> Provider:
         line = self._blocks["provider"][number][0]
         self._check_keys(table, PROVIDER_KEYS, line, "key")
-        name, suffixes = table.get("name"), table.get("suffixes")
-        if not isinstance(name, str) or not suffixes or not isinstance(suffixes, list) or not _texts(suffixes):
-            raise self.error(line, "a provider has a name and suffixes, a list of host names")
+        name, suffixes, ranges = table.get("name"), table.get("suffixes", []), table.get("ranges", [])
+        lists = all(isinstance(one, list) and _texts(one) for one in (suffixes, ranges))
+        if not isinstance(name, str) or not lists or not (suffixes or ranges):
+            raise self.error(line, "a provider has a name and suffixes, a list of host names, or ranges of addresses")
+        for text in ranges:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise self.error(self._line_of(text, line), f"no range of addresses: {error}") from error
         return catalogue.provider_of(table)
 
     def _check_ids(self) -> None:

@@ -20,6 +20,7 @@ from logscan.catalogue import NO_SITE, Site
 from logscan.classifier.details import details
 from logscan.classifier.masking import mask
 from logscan.classifier.model import Floats, trained
+from logscan.classifier.ranges import Ranges
 from logscan.classifier.words import Bools, Ints, Words
 
 CLASSES = ("none", "2xx", "3xx", "4xx", "5xx")
@@ -40,11 +41,11 @@ MODEL = "model"
 """The rule of a cause that the model found against the rules."""
 RULE_WEIGHT = 0.7
 """What a rule's word counts beside the model's, in units of its log odds: chosen on replies kept apart."""
-OVERRULES, EXPLAINS = 0.35, 0.5
+OVERRULES, EXPLAINS = 0.5, 0.5
 """How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
-DROPPED_BELOW = 0.8
-SMALL, TOGETHER = 700, 1500
+DROPPED_BELOW = 0.9
+SMALL, TOGETHER = 1100, 3000
 # Some 2 MB of what replies say as a rule; at the worst, each of them 4,096 characters long, 10 MB.
 CASES_REMEMBERED = 2500
 # Actions that are no success, even beside a code of success.
@@ -54,9 +55,9 @@ FAILED = ("deferred", "bounced", "rejected", "expired", "auth-failed")
 def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     """The events with code_class, cause, rule, detail and provider, each a dictionary of strings, added or replaced.
 
-    Reads the columns action, stage, code, enhanced, reply and remote_host, each of which may be missing, null, or a
-    dictionary; all others pass through. `rule` is null for successes, which no rule judges; `detail` where nothing is
-    named, `provider` where unknown. The site's rules and providers go before the catalogue's.
+    Reads the columns action, stage, code, enhanced, reply, remote_host and remote_ip, each of which may be missing,
+    null, or a dictionary; all others pass through. `rule` is null for successes, which no rule judges; `detail` where
+    nothing is named, `provider` where unknown. The site's rules and providers go before the catalogue's.
 
     >>> events = pa.table({"code": [550, 250], "reply": ["550 5.1.1 No such user", "250 Ok"]})
     >>> judged = classify(events)
@@ -159,6 +160,8 @@ def weighed(
         some = pa.array(rows)
         scores = trained().scores(text.take(some), code[rows], enhanced.take(some))
         scores[:, _CAUSES.index("success")] = -np.inf
+        # Words that a rule knows are never nothing.
+        scores[trust[rows] >= catalogue.CONFIDENCE["text"], _CAUSES.index("other")] = -np.inf
         own = np.arange(len(rows)), cause[rows]
         trusted = np.clip(trust[rows], 0.5, 0.999)
         scores[own] += RULE_WEIGHT * np.log(trusted / (1 - trusted))
@@ -302,8 +305,16 @@ def _provider(events: pa.Table, site: Site) -> pa.DictionaryArray:
     pattern, suffixes, owners = _suffixes(site)
     found = pc.struct_field(pc.extract_regex(hosts.values, pattern), "suffix")
     of_host = owners[pc.fill_null(pc.index_in(pc.utf8_lower(found), suffixes), -1).to_numpy()]
-    names = tuple(provider.name for provider in _providers(site))
-    return _dictionary(np.append(of_host, -1)[hosts.index], names)
+    owner = np.append(of_host, -1)[hosts.index]
+    nameless = np.flatnonzero(owner < 0)
+    addresses = Words.of(events, "remote_ip", nameless)
+    owner[nameless] = np.append(_ranges(site).owners(addresses.values), -1)[addresses.index]
+    return _dictionary(owner, tuple(provider.name for provider in _providers(site)))
+
+
+@cache
+def _ranges(site: Site) -> Ranges:
+    return Ranges((text, number) for number, p in enumerate(_providers(site)) for text in p.ranges)
 
 
 def _dictionary(index: Ints, names: tuple[str, ...]) -> pa.DictionaryArray:

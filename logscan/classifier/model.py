@@ -105,11 +105,18 @@ def trained() -> Model:
     )
 
 
-def save(model: Model, path: str) -> None:
-    """Writes a model as `trained` reads it."""
+def inputs() -> str:
+    """The mark of what the shipped model was trained from; benchmarks/train.py makes it."""
+    with as_file(files(__package__).joinpath(FILE)) as path, pa.OSFile(str(path), "rb") as file:
+        mark: bytes = pa.ipc.open_file(file).schema.metadata[b"inputs"]
+    return mark.decode()
+
+
+def save(model: Model, path: str, inputs: str) -> None:
+    """Writes a model as `trained` reads it, with a mark of what it was trained from."""
     causes = model.weights.shape[1]
     weights = pa.FixedSizeListArray.from_arrays(pa.array(model.weights.reshape(-1), pa.int8()), causes)
-    facts = {"bias": model.bias.astype("<f4").tobytes(), "scale": repr(model.scale)}
+    facts = {"bias": model.bias.astype("<f4").tobytes(), "scale": repr(model.scale), "inputs": inputs}
     table = pa.table({"feature": model.features, "weights": weights}).replace_schema_metadata(facts)
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
