@@ -160,8 +160,9 @@ def weighed(
         some = pa.array(rows)
         scores = trained().scores(text.take(some), code[rows], enhanced.take(some))
         scores[:, _CAUSES.index("success")] = -np.inf
-        # Words that a rule knows are never nothing.
-        scores[trust[rows] >= catalogue.CONFIDENCE["text"], _CAUSES.index("other")] = -np.inf
+        # Words that a rule knows are never nothing, but where the rule says so.
+        nothing = _CAUSES.index("other")
+        scores[(trust[rows] >= catalogue.CONFIDENCE["text"]) & (cause[rows] != nothing), nothing] = -np.inf
         own = np.arange(len(rows)), cause[rows]
         trusted = np.clip(trust[rows], 0.5, 0.999)
         scores[own] += RULE_WEIGHT * np.log(trusted / (1 - trusted))

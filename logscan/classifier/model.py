@@ -107,7 +107,7 @@ def trained() -> Model:
 
 def inputs() -> str:
     """The mark of what the shipped model was trained from; benchmarks/train.py makes it."""
-    with as_file(files(__package__).joinpath(FILE)) as path, pa.OSFile(str(path), "rb") as file:
+    with pa.OSFile(str(Path(__file__).with_name(FILE)), "rb") as file:
         mark: bytes = pa.ipc.open_file(file).schema.metadata[b"inputs"]
     return mark.decode()
 
