@@ -41,7 +41,7 @@ MODEL = "model"
 """The rule of a cause that the model found against the rules."""
 RULE_WEIGHT = 0.7
 """What a rule's word counts beside the model's, in units of its log odds: chosen on replies kept apart."""
-OVERRULES, EXPLAINS = 0.5, 0.5
+OVERRULES, EXPLAINS = 0.35, 0.5
 """How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
 DROPPED_BELOW = 0.9
