@@ -19,7 +19,7 @@ from rig import ENVIRONMENT, Target, logscan, seconds, verdict
 RUNS = 20
 REPLY = "550 5.7.1 Service unavailable; client [192.0.2.1] blocked using Spamhaus"
 LINE = (
-    "Nov 23 08:00:00 mx1 postfix/smtp[1]: 4XyZ1: to=<ann@a.example>, relay=mx.a.example[192.0.2.2]:25, delay=1, "
+    "Nov 23 08:00:00 mx1 postfix/smtp[1]: 3F2A41C0DE: to=<ann@a.example>, relay=mx.a.example[192.0.2.2]:25, delay=1, "
     f"delays=0/0/0/1, dsn=5.7.1, status=bounced (host mx.a.example[192.0.2.2] said: {REPLY} (in reply to RCPT TO "
     "command))"
 )

@@ -20,7 +20,7 @@ import numpy as np
 from logscan import plugins, syslog
 from logscan.catalogue import NO_SITE, Site
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
-from logscan.guard import sure
+from logscan.guard import SURE_ENOUGH, sure
 from logscan.likeness import likeness
 from logscan.parser import Block, Parser
 from logscan.run import Problem
@@ -30,7 +30,6 @@ from logscan.spans import Spans
 if TYPE_CHECKING:
     from logscan.privacy import Privacy
 
-SURE_ENOUGH = 0.3
 MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024

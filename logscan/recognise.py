@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from logscan import neighbours, plugins, syslog
 from logscan.clock import SECOND
-from logscan.guard import Guard
+from logscan.guard import SURE_ENOUGH, Guard
 from logscan.likeness import SHOWN, Doubt, Likeness, likeness
 from logscan.parser import Block, Parser
-from logscan.plan import SURE_ENOUGH, beside, heads, sniffed
+from logscan.plan import beside, heads, sniffed
 from logscan.run import Problem
 from logscan.sources import Source
 from logscan.turns import turns

@@ -13,7 +13,7 @@ import pytest
 
 REFUSAL = "550 5.1.1 <ann@a.example>: Recipient address rejected: User unknown"
 LINE = (
-    "2026-11-23T08:00:00+00:00 mx1 postfix/smtp[1]: 4XyZ1: to=<ann@a.example>, relay=mx.a.example[192.0.2.1]:25, "
+    "2026-11-23T08:00:00+00:00 mx1 postfix/smtp[1]: 3F2A41C0DE: to=<ann@a.example>, relay=mx.a.example[192.0.2.1]:25, "
     f"delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.a.example[192.0.2.1] said: {REFUSAL} "
     "(in reply to RCPT TO command))"
 )
@@ -39,7 +39,11 @@ TOLD = [
         ("email", "concurrent.futures", "importlib.metadata", "pyarrow.dataset", *NO_STORE, *ONE_COMMAND),
         id="explain a text",
     ),
-    pytest.param(["explain", LINE], ("concurrent.futures", "pyarrow.dataset", *NO_STORE), id="explain a line"),
+    pytest.param(
+        ["explain", LINE],
+        ("concurrent.futures", "pyarrow.dataset", "logscan.plan", "logscan_parsers.exchange", *NO_STORE),
+        id="explain a line",
+    ),
     pytest.param(["scan", "LOG", "-o", "-"], ("pyarrow.dataset", *NO_STORE), id="scan"),
     pytest.param(["scan", "LOG", "-o", "x.parquet"], ("pyarrow.dataset", *NO_STORE), id="scan into a file"),
     pytest.param(["report", "LOG"], NO_STORE, id="report"),

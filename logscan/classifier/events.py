@@ -146,7 +146,7 @@ def weighed(
     """Rule, cause and confidence of each case, when the model has weighed all words beside the rule that holds.
 
     The rule adds to its own cause what it is trusted with; the cause with the most wins. Where the model overrules it,
-    the rule is `MODEL`. A site's rule, one of our own server's words, and a case without words are not up for discussion.
+    the rule is `MODEL`. A site's rule, one of our own server's words, and a case without words are beyond doubt.
     """
     book = rulebook(site)
     trust = np.array([r.confidence for r in book], np.float32)[held]
