@@ -51,6 +51,18 @@ def run(*arguments: str | Path, stdin: bytes | None = None) -> Ended:
     return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
 
+def test_a_report_in_another_language(tmp_path: Path) -> None:
+    log = Path(__file__).parent.parent / "sample_logs" / "mx1-iso.log"
+    page = tmp_path / "r.html"
+    ended = run("report", log, "-o", page, "--lang", "th")
+    assert ended.code == 0
+    assert "สาเหตุ" in ended.out and "Causes" not in ended.out
+    assert '<html lang="th">' in page.read_text(encoding="utf-8")
+    ended = run("report", log, "--lang", "thai")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no such language; did you mean th?" in ended.err
+
+
 def command(*arguments: str | Path, **env: str) -> subprocess.Popen[bytes]:
     """The command as a process of its own."""
     words = [sys.executable, "-m", "logscan", *map(str, arguments)]

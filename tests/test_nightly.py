@@ -190,6 +190,45 @@ def test_a_dry_run_leaves_everything_as_it_is(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_night_in_thai(site: Site) -> None:
+    text = site.config.read_text().replace("host = 'mx1'", "host = 'mx1'\nlanguage = 'th'")
+    night = nightly(parse(text), now=NIGHT)
+    [mail] = site.mails()
+    assert mail["Subject"] == night.subject
+    assert night.subject.startswith("[logscan] mx1 2026-11-23: ส่งไม่สำเร็จ 50.8 % จากการส่ง 120 ครั้ง, สาเหตุใหม่ 1 รายการ")
+    lines, html = (part.get_content() for part in mail.iter_parts())
+    page = (site.folder / "2026-11-23.html").read_text(encoding="utf-8")
+    for shown in (html, page):
+        assert '<html lang="th">' in shown
+    for shown in (lines, html, page):
+        assert "สิ่งที่เปลี่ยนไป" in shown and "blocklisted" in shown and "ผู้ดูแลเมลฝั่งเรา" in shown
+    assert len(mail.as_bytes()) < 100_000
+
+
+def test_deferred_mail_is_followed_over_nights(tmp_path: Path) -> None:
+    site = made(tmp_path, mail="")
+    late = ((30, "A", "deferred"), (2, "A", "sent"), (50, "B", "deferred"), (24 * 9, "C", "deferred"))
+    with (tmp_path / "mail.log").open("a", encoding="utf-8") as log:
+        for hours, name, state in sorted(late, reverse=True):
+            said = None if state == "sent" else "451 4.7.1 Try again later"
+            one = line(NIGHT - timedelta(minutes=20, hours=hours), 0, f"{name.lower()}.example", said)
+            log.write(one.replace("000000000000", f"F0000000000{name}").replace("bounced", state))
+
+    def deferrals(more: str = "") -> list[tuple[Any, ...]]:
+        text = site.config.read_text().replace("host = 'mx1'", f"host = 'mx1'\n{more}")
+        findings = nightly(parse(text), now=NIGHT).findings
+        [table] = [one.answer.table for one in findings.findings if one.report.name == "deferrals"]
+        columns = ("recipient_domain", "delivered_later", "waiting", "hours_waiting", "most_hours")
+        return [tuple(row[name] for name in columns) for row in table.to_pylist()]
+
+    (waiting, delivered) = deferrals()
+    assert delivered == ("a.example", 1, 0, None, 28.0)
+    assert waiting[:3] == ("b.example", 0, 1) and waiting[3] == pytest.approx(48)
+    assert len(deferrals("queue_days = 30")) == 3
+    assert deferrals("queue_days = 0") == []
+
+
+@posix
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     site = made(tmp_path, hostile="<script>alert(1)</script>\u202e\x1b[31m=cmd()")
     site.night()

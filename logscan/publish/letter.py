@@ -30,7 +30,7 @@ def html(findings: Findings) -> str:
     made = ""
     for rows in ROWS:
         sections = [
-            section(finding, None, rows, rows, language=findings.language)
+            section(finding, None, rows, rows, language=findings.language, brief=True)
             for finding in findings.findings
             if finding.answer.table.num_rows
         ]

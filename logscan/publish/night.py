@@ -47,7 +47,13 @@ def of_night(
     trend = Answer(before, language.say("reports.weeks.note"), Chart("stacks", x="time", y="failed"))
     own = [_finding("changes", answer, language), _finding("weeks", trend, language)]
     if alerts is not None:
-        watched = Answer(alerts, language.say("reports.alerts.note"), brief=("rule", "about", "said"))
+        watched = Answer(
+            alerts,
+            language.say("reports.alerts.note"),
+            shown=("rule", "about", "began", "ended"),
+            below=("said",),
+            brief=("rule", "about", "began", "said"),
+        )
         own.insert(0, _finding("alerts", watched, language))
     days = sum(1 for tried in weeks["messages"].to_pylist()[:-1] if tried)
     said, usual = verdict(changed, days, language), findings.summary.sentences

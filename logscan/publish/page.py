@@ -58,15 +58,22 @@ def page(findings: Findings) -> str:
 
 
 def section(
-    finding: Finding, chart: Rendered | None, top: int, steps: int = STEPS, *, language: Language = ENGLISH
+    finding: Finding,
+    chart: Rendered | None,
+    top: int,
+    steps: int = STEPS,
+    *,
+    language: Language = ENGLISH,
+    brief: bool = False,
 ) -> dict[str, Any]:
-    """What a template needs of an answer: so many rows of it, or steps of time."""
+    """What a template needs of an answer: so many rows of it, or steps of time; the columns of the screen, if brief."""
     answer = finding.answer
     # A table in time order shows its end.
     in_time = answer.chart is not None and answer.chart.kind == "stacks"
     rows = steps if in_time else top
     table = answer.table.slice(max(answer.table.num_rows - rows, 0) if in_time else 0, rows)
-    shown = [name for name in answer.shown or answer.table.column_names if name not in answer.below]
+    wanted = (brief and answer.brief) or answer.shown or answer.table.column_names
+    shown = [name for name in wanted if name not in answer.below]
     return {
         "finding": finding,
         "chart": Markup(chart.inline) if chart else None,  # noqa: S704 it is SVG that ElementTree wrote

@@ -46,6 +46,12 @@ LEAST = '[sources]\npaths = ["mail.log"]\n[store]\npath = "store"\n'
         pytest.param(
             LEAST + '[[alerts.rule]]\nname = "x"\nwatch = "silent"\n' * 2, "'x' stands twice", id="two of a name"
         ),
+        pytest.param(LEAST + '[report]\nlanguage = "thai"', "no language here; did you mean th?", id="language"),
+        pytest.param(LEAST + '[report]\nlanguage = "xx"', "there are en, th", id="no language"),
+        pytest.param(LEAST + "[report]\nqueue_days = -1", "t:6: report.queue_days: is less", id="queue"),
+        pytest.param(LEAST + 'anonymize = "keyed"', "store.key: goes with anonymize", id="keyed without a key"),
+        pytest.param(LEAST + 'key = "k"\nanonymize = "domain"', "t:5: store.key: goes with", id="a key for nothing"),
+        pytest.param(LEAST + 'anonymize = "all"', "'all' is none of keyed, domain", id="another way"),
         pytest.param(LEAST + "[retention]\ndays = -1", "is less than nothing", id="retention"),
     ],
 )

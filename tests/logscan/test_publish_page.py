@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from logscan.catalogue import languages
 from logscan.changes import Change, Series, by_day
 from logscan.parser import Tally
 from logscan.publish import gather
@@ -197,6 +198,33 @@ class TestInABrowser:
         assert int(buttons) > 10, "ours has run"
         lawless = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", hit)
         assert in_browser(lawless, script, tmp_path).startswith("owned"), "without the policy it would have run"
+
+    @pytest.mark.parametrize("language", sorted(languages()))
+    def test_no_word_leaves_its_chart(self, language: str, tmp_path: Path) -> None:
+        names = [f"{'w' * i}.example" for i in (1, 9, 40)]
+        bounce = {"direction": "outbound", "code": 550, "code_class": "5xx", "cause": "policy", "provider": "google"}
+        events = [
+            {**bounce, "action": action, "recipient_domain": name, "time": (1_790_000_000 + 3600 * i) * 10**6}
+            for i, name in enumerate(names)
+            for action in ("delivered", "deferred", "bounced", "expired", "rejected")
+        ]
+        made = page(gather(Asked.of(*events).events, Run((), ()), language=language))
+        script = """
+            const out = [];
+            let words = 0;
+            for (const chart of page.querySelectorAll("figure svg")) {
+                const whole = chart.getBoundingClientRect();
+                for (const text of chart.querySelectorAll("text")) {
+                    const box = text.getBoundingClientRect();
+                    words += box.width > 0;
+                    if (box.left < whole.left - 2 || box.right > whole.right + 2) out.push(text.textContent);
+                }
+            }
+            return [words, ...out].join(" | ");
+        """
+        words, *out = in_browser(made, script, tmp_path).split(" | ")
+        assert int(words) > 30
+        assert out == []
 
     def test_without_scripts_the_page_is_whole(self, made: str, tmp_path: Path) -> None:
         none = re.sub(r"script-src '[^']*';", "", made)
