@@ -217,6 +217,35 @@ def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         yield rank, parts.take(pa.array(order[home == rank]))
 
 
+EARLIER = "earlier"
+
+
+class Parts(NamedTuple):
+    """Parts of lines by their ids: those of which all rows are new, of which some are, and of which none is."""
+
+    new: pa.Table
+    mixed: pa.Table
+    old: pa.Table
+
+
+def by_news(parts: pa.Table) -> Parts:
+    """Parts of lines by whether all of their `queue_id` are new. Those that are not say so in a column `earlier`.
+
+    >>> parts = {"host": ["mx"] * 4, "queue_id": ["A", "B", "A", "C"], "earlier": [True, None, None, True]}
+    >>> [rows["queue_id"].to_pylist() for rows in by_news(pa.table(parts))]
+    [['B'], ['A', 'A'], ['C']]
+    """
+    if EARLIER not in parts.column_names:
+        return Parts(parts, parts.slice(0, 0), parts.slice(0, 0))
+    earlier = parts[EARLIER].fill_null(False).to_numpy()
+    _, ids = np.unique(_keys(parts, parts.slice(0, 0)), return_inverse=True)
+    some = [np.zeros(int(ids.max(initial=-1)) + 1, bool) for _ in range(2)]
+    some[0][ids[~earlier]] = True
+    some[1][ids[earlier]] = True
+    new, old = some[0][ids], some[1][ids]
+    return Parts(*(parts.filter(pa.array(rows)) for rows in (new & ~old, new & old, ~new)))
+
+
 def ranked(table: pa.Table, rank: int) -> pa.Table:
     """A table of one source with `source_rank`, the source's place in the order of time."""
     return put(table, "source_rank", pa.array(np.full(len(table), rank, np.int64)))

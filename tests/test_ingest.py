@@ -22,6 +22,7 @@ from logscan.plan import Options
 from logscan.run import Run
 from logscan.sources import source as sources
 from logscan.store import Store
+from logscan.store.ledger import FACTS_KIND
 
 DAY = "2026-11-{day:02}T12:00:{second:02}+00:00 mx postfix/{rest}\n"
 TO = (
@@ -88,7 +89,7 @@ def test_a_later_night_knows_the_message(store: Store, tmp_path: Path, nights: l
         assert (row["sender"], row["size"], row["client_ip"]) == ("s@a.example", 1234, "192.0.2.9")
         assert (row["message_id"], row["recipient"]) == ("m@a.example", "r@b.example")
     with store.commit() as commit:
-        kept = [row["queue_id"] for table in commit.facts() for row in table.to_pylist()]
+        kept = [row["queue_id"] for table in commit.beside(FACTS_KIND) for row in table.to_pylist()]
     assert kept == ([] if REMOVED in nights[-1] else ["4AAAA"])
 
 
@@ -124,7 +125,7 @@ def test_facts_are_forgotten_in_the_end(store: Store, tmp_path: Path) -> None:
             file.write(f"2026-{month}T12:00:00+00:00 mx postfix/qmgr[1]: 4BBBB: from=<s@a.example>, size=1, nrcpt=1\n")
         scan(store, log)
         with store.commit() as commit:
-            assert sorted(row["queue_id"] for table in commit.facts() for row in table.to_pylist()) == kept
+            assert sorted(row["queue_id"] for table in commit.beside(FACTS_KIND) for row in table.to_pylist()) == kept
 
 
 sys.path.insert(0, str(Path(__file__).parent / "logscan"))
@@ -310,6 +311,9 @@ def test_a_line_too_long_to_load_is_stepped_over_once(store: Store, tmp_path: Pa
     data = numbered(0, 50).encode() + b"x" * 5_000_000 + b"\n" + numbered(50, 60).encode()
     log.write_bytes(gzip.compress(data) if packed else data)
     run = scan(store, log)
-    assert (run.tally.unread, run.problems) == (1, ())
+    assert run.tally.unread == 1
+    assert [(p.offset, p.met) for p in run.problems] == [
+        (data.index(b"x" * 9), "a line of more than 1 MiB was not loaded")
+    ]
     assert scan(store, log).tally.lines == 0
     assert recipients(store) == list(range(60))

@@ -1,0 +1,86 @@
+"""The law of the store: after any number of scans of logs that grow it is as after one scan of them all, row for row."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from logscan.ingest import ingest
+from logscan.plan import Options
+from logscan.store import Store
+
+SAMPLES = Path(__file__).parent.parent / "sample_logs"
+OPTIONS = Options(workers=1, tz="UTC")
+LOGS = {
+    "exim": ["mx1-exim.log-20261124", "exim-all.mainlog", "exim-all.rejectlog"],
+    "exim, syslog alone": ["mx1-exim.log-20261124"],
+    "exchange 2016": ["exchange/MSGTRK20160417-1.LOG", "exchange/RECV20160416-2.LOG", "exchange/SEND20160416-2.LOG"],
+    "exchange 2025": [
+        "exchange/MSGTRK2025063021-1.LOG",
+        "exchange/RECV2025063021-1.LOG",
+        "exchange/SEND2025063023-1.LOG",
+        "exchange/SEND2025063023-2.LOG",
+        "exchange/AgentLog2025063021-1.LOG",
+        "exchange/CONNECTLOG2025063021-1.LOG",
+    ],
+    "all": [
+        "mail.log-20261124",
+        "mx1-exim.log-20261124",
+        "exim-all.mainlog",
+        "exchange/MSGTRK2025063021-1.LOG",
+        "exchange/RECV2025063021-1.LOG",
+    ],
+}
+
+
+def lines(name: str) -> list[bytes]:
+    return (SAMPLES / name).read_bytes().splitlines(keepends=True)
+
+
+def rows(store: Store) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(map(str, row.values())) for row in store.dataset().to_table().to_pylist())
+
+
+def tallies(store: Store) -> dict[str, tuple[int, ...]]:
+    found: dict[str, Any] = {}
+    for read in store.run().sources:
+        tally = read.tally
+        counts = (tally.understood, tally.known, tally.other, tally.unread, read.events)
+        found[read.source] = tuple(map(sum, zip(counts, found.get(read.source, (0,) * 5), strict=True)))
+    return found
+
+
+def scanned(folder: Path, names: Sequence[str], nights: Sequence[Sequence[int]], options: Options = OPTIONS) -> Store:
+    """A store after some nights, each with so many lines of each log."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "logs").mkdir(parents=True)
+    store = Store.open(folder / "store")
+    for night in nights:
+        for name, count in zip(names, night, strict=True):
+            if count:
+                (folder / "logs" / Path(name).name).write_bytes(b"".join(lines(name)[:count]))
+        present = [str(path) for path in sorted((folder / "logs").iterdir())]
+        run = ingest(present, store, options) if present else None
+        assert run is None or not run.problems
+    assert store.check() == []
+    return store
+
+
+@pytest.mark.parametrize("kind", LOGS)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_nights_give_what_one_scan_gives(tmp_path: Path, kind: str, data: Any) -> None:
+    names = LOGS[kind]
+    whole = [len(lines(name)) for name in names]
+    cuts = [sorted(data.draw(st.lists(st.integers(0, n), min_size=3, max_size=3))) for n in whole]
+    nights = [*zip(*cuts, strict=True), whole]
+    many, one = scanned(tmp_path / "many", names, nights), scanned(tmp_path / "one", names, [whole])
+    assert rows(many) - rows(one) == rows(one) - rows(many) == Counter()
+    assert tallies(many) == tallies(one)
