@@ -1,4 +1,4 @@
-"""The law of the store: after any number of scans of logs that grow it is as after one scan of them all, row for row."""
+"""The law of the store: after any scans of logs that grow it is as after one scan of them all, row for row."""
 
 from __future__ import annotations
 

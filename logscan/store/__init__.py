@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -495,6 +496,10 @@ class Commit:
                 writer.close()
         self._put(kind, None, name, rows)
 
+    @cached_property
+    def _growing(self) -> dict[Fingerprint, tuple[str, bool]]:
+        return {last.content: (last.name, last.grew) for last in self._ledger.growing()}
+
     def read(
         self,
         read: SourceRead,
@@ -514,7 +519,10 @@ class Commit:
         if after.offset > before.offset:
             self._progress.append(Progress(read.source, before, after, preamble=preamble, grows=grows))
         elif before.offset:
-            self._found.append((read.source, before)) if grows else self._gone.append(before)
+            if not grows:
+                self._gone.append(before)
+            elif self._growing.get(before) != (read.source, False):
+                self._found.append((read.source, before))
         if read.tally.lines:
             self._reads.append(read)
         if packed:
@@ -525,8 +533,8 @@ class Commit:
         self._gone.append(content)
 
     def _changed(self) -> bool:
-        made = self._files or self._removed or self._progress or self._reads or self._forgotten or self._gone
-        return bool(made)
+        told = self._found or self._gone
+        return bool(self._files or self._removed or self._progress or self._reads or self._forgotten or told)
 
     def _finish(self) -> None:
         """Mark what changed days tell of their neighbours, forget what tells of old ones, and force all to the disk."""
