@@ -32,7 +32,7 @@ from logscan import buckets, correlate, merge, plugins
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
-from logscan.copies import TELLING
+from logscan.copies import HAPPENING, TELLING
 from logscan.correlate import EARLIER, by_first_source, by_news
 from logscan.enrich import enrich, with_domains
 from logscan.gathered import Gathered
@@ -313,10 +313,10 @@ def scanning(
                     open_rows = _spill_facts(resume.facts(), resume.earlier + len(starts), spill)
                     open_rows += _spill_waiting(resume.waiting(), spill)
             ends = _ends(planned, spilled, heads)
-            # What is known of open messages is kept as it stands in the log: not where people are to be taken out.
+            # Lines that wait are kept as they stand in the log: not where people are to be taken out.
             keep = resume is not None and privacy is None
             spilled += _settle_parts(pool, spilled, open_rows, spill, keep=keep)
-            found, facts = _settle(pool, spilled, open_rows, spill, keep=keep)
+            found, facts = _settle(pool, spilled, open_rows, spill, privacy, keep=resume is not None)
             run = _account(planned, spilled, problems)
             run = privacy.withheld(run) if privacy else run
             replaced = [answer.replaced for answer in spilled if answer.replaced is not None]
@@ -329,7 +329,7 @@ def scanning(
                 facts,
                 site,
                 privacy,
-                telling=keep,
+                telling=resume is not None,
                 waiting=[one for answer in spilled for one in answer.waiting],
                 replaced=pa.concat_tables(replaced) if replaced else None,
             )
@@ -574,14 +574,20 @@ def _spill_waiting(waiting: Iterable[tuple[str, pa.Table]], folder: Path) -> lis
 
 
 def _settle(
-    pool: Pool, spilled: list[Spilled], more: list[buckets.Bucketed], folder: Path, *, keep: bool
+    pool: Pool,
+    spilled: list[Spilled],
+    more: list[buckets.Bucketed],
+    folder: Path,
+    privacy: Privacy | None,
+    *,
+    keep: bool,
 ) -> tuple[list[merge.SortedRun], list[Path]]:
     """All runs, those of the open events among them once these are settled; and what is still open, if to `keep`."""
     found = [run for answer in spilled for run in answer.runs]
     kept = (file for answer in spilled for file in answer.open if not file.kind.startswith(PARTS_KIND))
     files = sorted(kept, key=lambda file: file.path) + [f for f in more if f.kind == MESSAGES_KIND]
     facts = []
-    work = partial(_settle_group, folder=folder, keep=keep)
+    work = partial(_settle_group, folder=folder, privacy=privacy, keep=keep)
     for run, path in pool.each(work, enumerate(buckets.groups(files))):
         found += [run] if run else []
         facts += [path] if path else []
@@ -589,7 +595,7 @@ def _settle(
 
 
 def _settle_group(
-    job: tuple[int, list[buckets.Slice]], folder: Path, *, keep: bool
+    job: tuple[int, list[buckets.Slice]], folder: Path, privacy: Privacy | None, *, keep: bool
 ) -> tuple[merge.SortedRun | None, Path | None]:
     number, slices = job
     events = buckets.load(slices, EVENTS_KIND)
@@ -597,14 +603,17 @@ def _settle_group(
         return None, None
     messages = buckets.load(slices, MESSAGES_KIND)
     settled = correlate.settle_rest(
-        concat(events) if events else pa.table({}), concat(messages) if messages else pa.table({})
+        concat(events) if events else pa.table({}),
+        concat(messages) if messages else pa.table({}),
+        privacy.address if privacy else str,
     )
     run = path = None
     if len(settled.events):
         events_path = folder / f"settled-{number:06d}.run"
         run = merge.write_run(with_domains(settled.events).drop_columns(["source_rank"]), events_path)
     if keep and len(settled.open_messages):
-        path = _written(settled.open_messages, folder / f"open-{number:06d}.arrow")
+        facts = privacy.facts(settled.open_messages) if privacy else settled.open_messages
+        path = _written(facts, folder / f"open-{number:06d}.arrow")
     return run, path
 
 
@@ -627,7 +636,8 @@ def _judged(window: merge.Window, site: Site, privacy: Privacy | None, *, tellin
     events = privacy.events(events) if privacy and len(events) else events
     for name in TELLING:
         if name in loaded.column_names:
-            events = events.append_column(name, loaded[name])
+            column = privacy.numbers(loaded[name]) if privacy and name == HAPPENING else loaded[name]
+            events = events.append_column(name, column)
     return events
 
 

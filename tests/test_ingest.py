@@ -357,20 +357,24 @@ def exim(second: int, rest: str) -> str:
 REFUSED = "H=c.example [192.0.2.9] F=<s@a.example> rejected RCPT <r@b.example>: no such user"
 
 
+@pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("first", ["syslog", "main"])
-def test_a_copy_that_another_night_reads_is_one(store: Store, tmp_path: Path, first: str) -> None:
+def test_a_copy_that_another_night_reads_is_one(store: Store, tmp_path: Path, first: str, keyed: bool) -> None:
+    options = {"anonymize": "keyed", "key": tmp_path / "key"} if keyed else {}
     logs = {"main": tmp_path / "mainlog", "syslog": tmp_path / "mail.log"}
     logs["main"].write_text(exim(1, REFUSED) + exim(5, "1xVbbc-0005co-14 ** r@b.example R=r T=t: no"))
     tag = "2026-11-02T12:00:{:02}+00:00 mx exim[7]: "
     text = [tag.format(s) + line for s, line in zip((1, 1), (exim(1, REFUSED),) * 2, strict=True)]
     logs["syslog"].write_text("".join(text))
     for name in (first, "main", "syslog"):
-        scan(store, logs[name])
+        scan(store, logs[name], **options)
     assert Counter((row["log"], row["copy"]) for row in rows(store)) == {
         ("main", False): 2,
         ("syslog", True): 1,
         ("syslog-reject", True): 1,
     }
+    if keyed:
+        return
     assert store.forget([str(logs["main"])]) == 2
     left = {(row["log"], row["copy"]) for row in rows(store)}
     assert left == {("syslog", False), ("syslog-reject", True)}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from logscan.ingest import ingest
 from logscan.plan import Options
 from logscan.store import Store
+from logscan.store.ledger import FACTS_KIND
 
 SAMPLES = Path(__file__).parent.parent / "sample_logs"
 OPTIONS = Options(workers=1, tz="UTC")
@@ -87,3 +88,23 @@ def test_nights_give_what_one_scan_gives(tmp_path: Path, kind: str, data: Any) -
     many, one = scanned(tmp_path / "many", names, nights), scanned(tmp_path / "one", names, [whole])
     assert rows(many) - rows(one) == rows(one) - rows(many) == Counter()
     assert tallies(many) == tallies(one)
+
+
+@pytest.mark.parametrize("way", ["keyed", "domain"])
+@pytest.mark.parametrize("kind", ["mail.log-20261124", "exim-all.mainlog"])
+@pytest.mark.parametrize("cuts", [(50,), (120, 250), (200, 201, 330)], ids=str)
+def test_anonymised_nights_give_what_one_scan_gives(tmp_path: Path, way: str, kind: str, cuts: tuple[int, ...]) -> None:
+    key = tmp_path / "key" if way == "keyed" else None
+    options = Options(workers=1, tz="UTC", anonymize=way, key=key)
+    whole = len(lines(kind))
+    many = scanned(tmp_path / "many", [kind], [*((cut,) for cut in cuts), (whole,)], options)
+    one = scanned(tmp_path / "one", [kind], [(whole,)], options)
+    assert rows(many) == rows(one)
+    with many.commit() as commit:
+        kept = [row for table in commit.beside(FACTS_KIND) for row in table.to_pylist()]
+    assert kept, "some message is still open"
+    shown = "p-" if key else "*"
+    named = [row[name] for row in kept for name in ("sender", "recipient") if row[name] not in (None, "<>")]
+    assert named
+    assert all(name.startswith(shown) for name in named)
+    assert all(row["client_ip"] is None or row["client_ip"].startswith("p-") for row in kept)
