@@ -7,7 +7,7 @@ and names its logs in the order of preference. All events are kept; those that a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan.clock import SECOND
-from logscan.columns import put
+from logscan.columns import concat, put
 from logscan.spans import Spans
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-HAPPENING, PREFERENCE = "happening", "preference"
+HAPPENING, PREFERENCE = TELLING = "happening", "preference"
+"""What tells copies: the columns of an event beside those of the schema."""
 # How far apart the logs of a server may tell of one happening: Exchange's differ by the seconds that a refusal takes
 # from the protocol into message tracking.
 APART = 10 * SECOND
@@ -86,7 +87,7 @@ def _of_parser(mta: str) -> int:
 
 
 def marked(events: pa.Table) -> pa.Table:
-    """The events, in the order of time, with `copy` (bool) in the place of what tells it.
+    """The events, in the order of time, with `copy` (bool) as their happenings tell it; those without keep theirs.
 
     A copy has an event of a preferred log, of the same happening, at most ten seconds before or after it. Of events
     that lie within ten seconds of the table's first or last, others may have to be seen.
@@ -96,16 +97,46 @@ def marked(events: pa.Table) -> pa.Table:
     >>> marked(events)["copy"].to_pylist()
     [True, False, False]
     """
-    if HAPPENING not in events.column_names:
-        return put(events, "copy", pa.array(np.zeros(len(events), bool)))
     copy = np.zeros(len(events), bool)
+    if "copy" in events.column_names:
+        copy |= events["copy"].fill_null(False).to_numpy()
+    if HAPPENING not in events.column_names:
+        return put(events, "copy", pa.array(copy))
     rows = np.flatnonzero(events[HAPPENING].is_valid().to_numpy())
     if len(rows):
         number = events[HAPPENING].take(pa.array(rows)).to_numpy()
-        time = events["time"].to_numpy().astype("M8[us]").astype(np.int64)[rows]
+        time = _micros(events)[rows]
         place = events[PREFERENCE].take(pa.array(rows)).to_numpy()
         copy[rows] = _told_better(np.unique(number, return_inverse=True)[1], time, place)
-    return put(events.drop_columns([HAPPENING, PREFERENCE]), "copy", pa.array(copy))
+    return put(events, "copy", pa.array(copy))
+
+
+def marked_anew(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Events in the order of time, some at a time: `marked`, each with all in sight that may tell of it.
+
+    >>> times = pa.array([0, 1], pa.timestamp("s", "UTC")).cast(pa.timestamp("us", "UTC"))
+    >>> events = pa.table({"time": times, "happening": [7, 7], "preference": pa.array([1, 0], pa.int8())})
+    >>> [table["copy"].to_pylist() for table in marked_anew([events.slice(0, 1), events.slice(1, 1)])]
+    [[True, False]]
+    """
+    held, given = None, 0  # Rows that are not given yet, and before them so many that may tell of these.
+    for table in tables:
+        if held is None and HAPPENING not in table.column_names:
+            yield marked(table)
+            continue
+        held = concat([held, table]) if held is not None else table
+        times = _micros(held)
+        ready = max(given, int(np.searchsorted(times, times[-1] - APART))) if len(times) else 0
+        if ready > given:
+            yield marked(held).slice(given, ready - given)
+            start = int(np.searchsorted(times, times[ready] - APART))
+            held, given = held.slice(start), ready - start
+    if held is not None and len(held) > given:
+        yield marked(held).slice(given)
+
+
+def _micros(events: pa.Table) -> Ints:
+    return np.asarray(events["time"].to_numpy().astype("M8[us]").astype(np.int64))
 
 
 def _told_better(number: Ints, time: Ints, place: npt.NDArray[np.int8]) -> Bools:

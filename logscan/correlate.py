@@ -12,7 +12,7 @@ What is known then of a message that has not ended goes on to the next scan into
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -79,11 +79,13 @@ class Rest(NamedTuple):
     open_messages: pa.Table
 
 
-def settle_rest(events: pa.Table, messages: pa.Table) -> Rest:
+def settle_rest(events: pa.Table, messages: pa.Table, shown: Callable[[str], str] = str) -> Rest:
     """Settles what the stretches left open: all open events and messages of some ids, with `source_rank` (int64).
 
     What is still open is one row for each message that has not ended: like the rows that a parser gives, of the time
     of its first line, with `seen` (the time of its last), and `recipient` (then two rows where it has several).
+
+    shown: what becomes of a recipient where what is still open is kept; there may be such among the messages.
     """
     if not len(events) and not len(messages):
         return Rest(events, messages)
@@ -116,12 +118,14 @@ def settle_rest(events: pa.Table, messages: pa.Table) -> Rest:
     rest = _join(rest, open_messages, lives, every)
     count = len(open_messages)
     known = (open_messages["recipient"], lives[:count]) if "recipient" in open_messages.column_names else None
-    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every, known)
-    still_open = _still_open(rest, open_messages, lives, times.astype(np.int64))
+    rest = _with_recipients(rest, lives[count:], [keys[count:] for keys in order], every, known, shown)
+    still_open = _still_open(rest, open_messages, lives, times.astype(np.int64), shown)
     return Rest(concat([joined.filter(pa.array(within)), rest]) if within.any() else rest, still_open)
 
 
-def _still_open(events: pa.Table, messages: pa.Table, lives: Ints, times: Ints) -> pa.Table:
+def _still_open(
+    events: pa.Table, messages: pa.Table, lives: Ints, times: Ints, shown: Callable[[str], str]
+) -> pa.Table:
     """The facts of each life that has not ended and that no other life of its id came after."""
     if not len(lives):
         return messages
@@ -159,7 +163,7 @@ def _still_open(events: pa.Table, messages: pa.Table, lives: Ints, times: Ints) 
     ):
         found = found.append_column(name, column)
     found = _join(found, messages, np.concatenate((of_message, going)), np.ones(len(going), bool))
-    one, other = _two_recipients(events, messages, lives)
+    one, other = _two_recipients(events, messages, lives, shown)
     several = other[going] >= 0
     again = found.filter(pa.array(several)).select(["host", "queue_id", "time", "seen", "offset"])
     again = again.append_column("mark", pa.array(np.zeros(len(again), np.int8)))
@@ -180,10 +184,11 @@ def _recipients(events: pa.Table, messages: pa.Table) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
 
 
-def _two_recipients(events: pa.Table, messages: pa.Table, lives: Ints) -> tuple[Ints, Ints]:
+def _two_recipients(
+    events: pa.Table, messages: pa.Table, lives: Ints, shown: Callable[[str], str]
+) -> tuple[Ints, Ints]:
     """For each life the row of a recipient, and of another one; -1 where there is none."""
-    codes = _recipients(events, messages).combine_chunks().dictionary_encode().indices
-    codes = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = _alike(_recipients(events, messages), shown)
     one = np.full(int(lives.max(initial=-1)) + 1, -1, np.int64)
     stated = np.flatnonzero(codes >= 0)
     one[lives[stated]] = stated
@@ -219,6 +224,35 @@ def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     home = ranks[order][first][of_key]
     for rank in np.unique(home).tolist():
         yield rank, parts.take(pa.array(order[home == rank]))
+
+
+EARLIER = "earlier"
+
+
+class Parts(NamedTuple):
+    """Parts of lines by their ids: those of which all rows are new, of which some are, and of which none is."""
+
+    new: pa.Table
+    mixed: pa.Table
+    old: pa.Table
+
+
+def by_news(parts: pa.Table) -> Parts:
+    """Parts of lines by whether all of their `queue_id` are new. Those that are not say so in a column `earlier`.
+
+    >>> parts = {"host": ["mx"] * 4, "queue_id": ["A", "B", "A", "C"], "earlier": [True, None, None, True]}
+    >>> [rows["queue_id"].to_pylist() for rows in by_news(pa.table(parts))]
+    [['B'], ['A', 'A'], ['C']]
+    """
+    if EARLIER not in parts.column_names:
+        return Parts(parts, parts.slice(0, 0), parts.slice(0, 0))
+    earlier = parts[EARLIER].fill_null(False).to_numpy()
+    _, ids = np.unique(_keys(parts, parts.slice(0, 0)), return_inverse=True)
+    some = [np.zeros(int(ids.max(initial=-1)) + 1, bool) for _ in range(2)]
+    some[0][ids[~earlier]] = True
+    some[1][ids[earlier]] = True
+    new, old = some[0][ids], some[1][ids]
+    return Parts(*(parts.filter(pa.array(rows)) for rows in (new & ~old, new & old, ~new)))
 
 
 def ranked(table: pa.Table, rank: int) -> pa.Table:
@@ -324,6 +358,7 @@ def _with_recipients(
     order: list[Ints],
     which: Bools,
     known: tuple[pa.ChunkedArray, Ints] | None = None,
+    shown: Callable[[str], str] = str,
 ) -> pa.Table:
     """Attempts and expiries with the recipient that they were for, where the log tells it elsewhere.
 
@@ -361,7 +396,7 @@ def _with_recipients(
             of_recipient = np.concatenate((lives, known[1]))
         else:
             of_recipient = lives
-        only = _only_recipient(recipients, of_recipient)
+        only = _only_recipient(recipients, of_recipient, shown)
         place[expired] = only[lives[expired]]
     taken = recipients.take(pa.array(place, mask=place < 0))
     recipients = events["recipient"]
@@ -380,9 +415,20 @@ def _following(stated: Bools, order: list[Ints]) -> Ints:
     return found
 
 
-def _only_recipient(recipients: pa.ChunkedArray, lives: Ints) -> Ints:
+def _alike(recipients: pa.ChunkedArray, shown: Callable[[str], str]) -> Ints:
+    """Numbers for recipients, the same for those that are shown alike; -1 where there is none."""
+    encoded = pc.dictionary_encode(recipients.cast(pa.string())).combine_chunks()
+    codes: Ints = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if shown is str:
+        return codes
+    numbers: dict[str, int] = {}
+    words = [numbers.setdefault(shown(word), len(numbers)) for word in encoded.dictionary.to_pylist()]
+    return np.asarray(np.array([*words, -1], np.int64)[codes])
+
+
+def _only_recipient(recipients: pa.ChunkedArray, lives: Ints, shown: Callable[[str], str]) -> Ints:
     """For each life the row of its recipient, if it has a single one; else -1."""
-    codes = pc.dictionary_encode(recipients).combine_chunks().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = _alike(recipients, shown)
     stated = np.flatnonzero(codes >= 0)
     row = np.full(int(lives.max(initial=-1)) + 1, -1, np.int64)
     row[lives[stated]] = stated

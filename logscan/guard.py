@@ -88,6 +88,8 @@ class Guard:
             parsed = self.parser.settle(parts)
             for what, table in (("events", parsed.events), ("messages", parsed.messages)):
                 _check_columns(what, table, ("source_rank", "source") if what == "events" else ("source_rank",))
+            if len(parsed.parts) and set(parsed.parts.column_names) != set(parts.column_names):
+                raise ContractError("the parts that it leaves open have other columns than those it was given")
             return replace(parsed, messages=_uniform(parsed.messages))
         except (Exception, SystemExit) as error:
             if os.environ.get("LOGSCAN_DEBUG"):

@@ -7,14 +7,18 @@ count: the next scan finds it under its new name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logscan.merge import by_day
 from logscan.pipeline import End, Progress, Resuming, Scanned, scanning
 from logscan.plan import Options, Planned
 from logscan.privacy import check_store
@@ -24,6 +28,8 @@ from logscan.sources.lines import pieces
 from logscan.sources.source import raw_bytes
 from logscan.store import Commit, Store
 from logscan.store.fingerprint import HEAD, NOTHING, UNREAD, Content, Fingerprint, Fingerprints, Found, Kind, Mark
+from logscan.store.ledger import FACTS_KIND, PARTS_KIND, Last
+from logscan.waiting import Waiting, Where, where
 
 PIECE = 1 << 20
 REMEMBERED = timedelta(days=30)
@@ -134,6 +140,10 @@ class Recognising:
     commit: Commit
     problems: list[Problem] = field(default_factory=list)
     sights: dict[int, Sight] = field(default_factory=dict)
+    present: set[Fingerprint] = field(default_factory=set)
+    """The contents read before that were found again."""
+    new: set[str] = field(default_factory=set)
+    """The names of sources that hold none of these."""
 
     def start(self, planned: list[Planned]) -> dict[int, int | None]:
         """From where each source is to be read; None where there is nothing new in it."""
@@ -147,6 +157,9 @@ class Recognising:
             starts[p.rank] = None
             if (sight := _look(p, known, packed)) is not None:
                 seen.append(sight)
+                self.present.add(sight.found.known)
+                if sight.found.kind is Kind.NEW:
+                    self.new.add(p.source.name)
         for sight in self._longest(seen):
             found, source = sight.found, sight.planned.source
             if found.kind is Kind.PART:
@@ -197,6 +210,36 @@ class Recognising:
                 taken.add(sight.resumes)
                 yield sight
 
+    def vanished(self, paths: Iterable[str]) -> Iterator[Last]:
+        """Logs that may have got more lines than were read: their names hold another log now, or nothing."""
+        patterns = list(paths)
+        for last in self.commit.growing():
+            if last.content in self.present:
+                continue
+            missing = last.grew and not Path(last.name).exists() and any(_names(p, last.name) for p in patterns)
+            if missing or last.name in self.new:
+                yield last
+
+    def preamble(self, planned: Planned) -> bytes | None:
+        """What stands in the place of a source's head from where it is read on; None: its head."""
+        sight = self.sights.get(planned.rank)
+        return self.commit.preamble(sight.resumes) if sight and sight.found.kind is Kind.KNOWN else None
+
+    @property
+    def read_on(self) -> dict[str, int]:
+        """The ranks of the sources that were read before, by the digest of what was read."""
+        return {sight.resumes.digest: rank for rank, sight in self.sights.items() if sight.resumes.offset}
+
+    def places(self, ends: Mapping[int, End]) -> dict[int, Where]:
+        """Where lines of this scan's sources stand, by rank, for those that wait."""
+        found = {}
+        for rank, sight in self.sights.items():
+            content = sight.after if rank in ends else sight.resumes
+            found[rank] = where(sight.planned.first, sight.planned.source.name, content)
+        for rank, end in ends.items():
+            found.setdefault(rank, where(0, end.source.name, None))
+        return found
+
     def unchanged(self, planned: Planned, end: End) -> bool:
         """Whether a source that was read is still what was recognised."""
         sight = self.sights.get(planned.rank)
@@ -221,6 +264,11 @@ class Recognising:
         if sight.found.kind is Kind.KNOWN and sight.resumes.held(sight.content) < sight.resumes.offset:
             return False
         return sight.first == Fingerprint.of(sight.content, min(end.offset, HEAD)).lines[0]
+
+
+def _names(pattern: str, name: str) -> bool:
+    """Whether a path that an admin gave, a file, folder or glob, names this one."""
+    return name == pattern or fnmatchcase(name, pattern) or name.startswith(pattern.rstrip("/\\") + "/")
 
 
 def _look(planned: Planned, known: Fingerprints, packed: Fingerprints) -> Sight | None:
@@ -258,7 +306,7 @@ def _last_line_end(content: Content, size: int) -> int:
 
 
 def ingest(
-    paths: Iterable[str],
+    paths: Sequence[str],
     store: Store,
     options: Options | None = None,
     *,
@@ -275,24 +323,65 @@ def ingest(
     with store.commit(wait) as commit:
         privacy = (options or Options()).privacy()
         check_store(store.dataset(), privacy)
-        recognising = Recognising(commit)
-        resuming = Resuming(recognising.start, recognising.unchanged, commit.facts)
+        recognising, waiting = Recognising(commit), Waiting.of(commit)
+        resuming = Resuming(
+            recognising.start,
+            recognising.preamble,
+            recognising.unchanged,
+            partial(commit.beside, FACTS_KIND),
+            lambda: waiting.rows(recognising.read_on),
+            len(waiting.sources),
+        )
         with scanning(paths, options, progress=progress, folder=commit.staging, resume=resuming) as scanned:
-            for day, tables in scanned.days():
-                commit.add(day, tables)
+            _add(commit, scanned)
             reads = {read.source: read for read in scanned.run.sources}
             for rank, end in scanned.ends.items():
-                read = reads[end.source.name]
+                read, sight = reads[end.source.name], recognising.sights.get(rank)
                 if privacy:  # as the events name it, so that it can be forgotten by that name
                     read = replace(read, source=privacy.source(read.source))
-                if sight := recognising.sights.get(rank):
-                    commit.read(read, sight.resumes, sight.after, sight.packed if end.whole else None)
-                else:
+                if sight is None:
                     commit.read(read, UNREAD, UNREAD)
+                    continue
+                packed = sight.packed if end.whole else None
+                grows = end.source.splittable or not end.whole
+                commit.read(read, sight.resumes, sight.after, packed, preamble=end.preamble, grows=grows)
             if scanned.run.tally.lines:
-                commit.keep_facts(_remembered(scanned))
-            run = scanned.run
+                commit.keep(FACTS_KIND, _remembered(scanned))
+                kept = waiting.kept(scanned.waiting_parts(), recognising.places(scanned.ends), scanned.newest)
+                for name in {*waiting.tables, *kept}:
+                    commit.keep(PARTS_KIND + name, [kept[name]] if name in kept else [])
+            run = _shown(scanned.run)
+        for last in recognising.vanished(paths):
+            met = f"was not read to its end: it was last seen on {last.seen:%Y-%m-%d at %H:%M} UTC, and is gone since"
+            advice = "name its rotated logs too (such as mail.log*), and scan before they are deleted"
+            recognising.problems.append(Problem(last.name, met, advice, last.content.offset, fatal=False))
+            commit.gone(last.content)
         return Run(run.sources, (*run.problems, *recognising.problems))
+
+
+def _add(commit: Commit, scanned: Scanned) -> None:
+    """Add the events to their days, in the place of those that they replace."""
+    replaced = dict(_by_day(scanned.replaced)) if scanned.replaced is not None else {}
+    for day, tables in scanned.days():
+        commit.add(day, tables, replaced.pop(day, None))
+    for day, gone in replaced.items():
+        commit.add(day, (), gone)
+
+
+def _by_day(events: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    for number, rows in by_day(events.sort_by("time")):
+        yield date(1970, 1, 1) + timedelta(days=number), rows
+
+
+def _shown(run: Run) -> Run:
+    """The account of a run without negative counts: lines that an earlier scan counted may be better known now."""
+    sources = []
+    for read in run.sources:
+        tally = replace(
+            read.tally, **{n: max(0, getattr(read.tally, n)) for n in ("understood", "known", "other", "unread")}
+        )
+        sources.append(replace(read, tally=tally))
+    return Run(tuple(sources), run.problems)
 
 
 def _remembered(scanned: Scanned) -> Iterator[pa.Table]:

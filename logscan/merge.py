@@ -18,7 +18,7 @@ import pyarrow as pa
 from logscan import spool
 from logscan.clock import DAY
 from logscan.columns import concat
-from logscan.copies import APART, HAPPENING, marked
+from logscan.copies import APART, HAPPENING, TELLING, marked
 from logscan.schema import EVENTS
 
 BATCH = 8_192
@@ -120,8 +120,8 @@ def windows(runs: list[SortedRun], size: int = WINDOW) -> list[Window]:
     return found
 
 
-def load(window: Window) -> pa.Table:
-    """The events of a window, in order, copies marked."""
+def load(window: Window, *, telling: bool = False) -> pa.Table:
+    """The events of a window, in order, copies marked; with what tells these, if any does, behind their columns."""
     tables = []
     opened: Path | None = None
     for path, i, margin in window.batches:
@@ -136,7 +136,8 @@ def load(window: Window) -> pa.Table:
         return EVENTS.empty_table()
     events = marked(in_order(concat(tables)))
     low, high = np.searchsorted(micros(events), (window.start, window.end))
-    return events.slice(low, high - low).select(EVENTS.names).replace_schema_metadata(EVENTS.metadata)
+    names = [*EVENTS.names, *(name for name in TELLING if telling and name in events.column_names)]
+    return events.slice(low, high - low).select(names).replace_schema_metadata(EVENTS.metadata)
 
 
 def by_day(events: pa.Table) -> Iterator[tuple[int, pa.Table]]:

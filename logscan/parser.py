@@ -123,6 +123,20 @@ class Tally:
             tuple(sorted(self.samples + more.samples)[:MAX_SAMPLES]),
         )
 
+    def __sub__(self, less: Tally) -> Tally:
+        """What becomes of lines that were tallied as `less` before; a count may be negative.
+
+        >>> Tally(understood=2) - Tally(unread=1)
+        Tally(understood=2, known=0, other=0, unread=-1, samples=())
+        """
+        return Tally(
+            self.understood - less.understood,
+            self.known - less.known,
+            self.other - less.other,
+            self.unread - less.unread,
+            self.samples,
+        )
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -157,7 +171,9 @@ class Parser:
     logs:   the names that it gives in the column `log`, best first: what two of them tell is counted in the first.
     facts:  whether it ever gives `Parsed.messages`. Where each event says all there is to know, it need not wait.
     settle: what `Parsed.parts` of all sources come to: all rows of some `queue_id`s, in the order of their sources and
-            offsets, with `source` and `source_rank`, which its events (and messages) then carry too.
+            offsets, with `source` and `source_rank`, which its events (and messages) then carry too. What comes of an
+            id depends on its rows alone. Its answer's `parts` are all rows of the ids that lines not written yet may
+            belong to: the next scan into a store settles these again, with what is new.
     """
 
     name: str

@@ -24,13 +24,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from logscan import buckets, correlate, merge, plugins, spool
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
-from logscan.correlate import by_first_source
+from logscan.copies import HAPPENING, TELLING
+from logscan.correlate import EARLIER, by_first_source, by_news
 from logscan.enrich import enrich, placed, with_domains
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
@@ -38,13 +41,15 @@ from logscan.memory import die_with_parent, keep_freed_memory
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
 from logscan.run import Problem, Run, SourceRead
-from logscan.sources import Source, SourceError, chunks, first_lines, split
+from logscan.schema import EVENTS
+from logscan.sources import MAX_LINE, Source, SourceError, chunks, first_lines, split
 from logscan.turns import turns
 
 if TYPE_CHECKING:
     from logscan.gathered import Gathered
     from logscan.privacy import Privacy
 
+SEEN = "seen"
 EVENTS_KIND, MESSAGES_KIND, PARTS_KIND = "events", "messages", "parts:"
 
 Progress = Callable[[int, int, int], None]
@@ -91,6 +96,10 @@ class Spilled:
     broken: bool = False
     """Whether something could not be read; it stands behind `end`."""
     content: Gathered | None = None
+    replaced: pa.Table | None = None
+    """Events of earlier scans that others take the place of: `time`, `source`, `offset`."""
+    waiting: list[tuple[str, Path]] = field(default_factory=list)
+    """Parts of lines that may need others still: the name of their parser, and the file that they are in."""
 
 
 @dataclass(frozen=True)
@@ -99,27 +108,35 @@ class Resuming:
 
     start:     from which offset each source is to be read, None to leave it out. The unfinished last line of a plain
                file is left for the next time, and so is all from the first byte on that could not be read.
+    preamble:  of a source, what earlier scans found to stand in the place of its head where `start` lies.
     unchanged: asked when all was read: whether a source, read up to an offset, is still what `start` saw. If not, what
                was read of it does not count.
     facts:     what is known of messages that were open when the last scan ended.
+    waiting:   the names of parsers, and parts of their lines that waited for others then, with `source_rank`.
+    earlier:   how many sources there may be of which nothing but such parts is known: their ranks are the first.
     """
 
     start: Callable[[list[Planned]], Mapping[int, int | None]]
+    preamble: Callable[[Planned], bytes | None]
     unchanged: Callable[[Planned, End], bool]
     facts: Callable[[], Iterable[pa.Table]]
+    waiting: Callable[[], Iterable[tuple[str, pa.Table]]]
+    earlier: int = 0
 
 
 @dataclass(frozen=True)
 class End:
     """How far a source was read: the offset after its last line, and whether that is all of it.
 
-    content: of a compressed source, what recognising it again needs of its bytes.
+    content:  of a compressed source, what recognising it again needs of its bytes.
+    preamble: what stands in the place of its head for the lines that follow, if a line has changed it.
     """
 
     source: Source
     offset: int
     whole: bool
     content: Gathered | None = None
+    preamble: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +155,16 @@ class Scanned:
     """The rules that the events are judged by, before the catalogue's."""
     privacy: Privacy | None = None
     """How people are taken out of the events once they are judged."""
+    telling: bool = False
+    """Whether the events keep what tells copies of them (copies.py), behind the columns of the schema."""
+    waiting: list[tuple[str, Path]] = field(default_factory=list)
+    """Files of parts of lines that may need others still, and the names of their parsers."""
+    replaced: pa.Table | None = None
+    """Events of earlier scans that others take the place of: `time`, `source`, `offset`."""
 
     def tables(self) -> Iterator[pa.Table]:
         """The events by time, source and offset, in tables of bounded size with the columns of `schema.EVENTS`."""
-        work = partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy)
+        work = partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy, telling=self.telling)
         for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
             if path is not None:
                 yield spool.read(path)
@@ -157,6 +180,16 @@ class Scanned:
         """What is known of messages still open."""
         for path in self.facts:
             yield spool.read(path)
+
+    def waiting_parts(self) -> Iterator[tuple[str, pa.Table]]:
+        """The names of parsers, and parts of their lines that may need others still."""
+        for parser, path in self.waiting:
+            yield parser, spool.read(path)
+
+    @property
+    def newest(self) -> int | None:
+        """The time of the newest event, microseconds since 1970."""
+        return max((run.last[-1] for run in self.runs), default=None)
 
 
 class Pool:
@@ -248,6 +281,8 @@ def scanning(
     options = options or Options()
     site, privacy = options.site(), options.privacy()
     planned, problems = plan([os.fspath(path) for path in paths], options)
+    if resume:
+        planned = [replace(p, rank=p.rank + resume.earlier) for p in planned]
     starts = resume.start(planned) if resume else dict.fromkeys((p.rank for p in planned), 0)
     planned = [p for p in planned if starts[p.rank] is not None]
     total = sum(max(0, p.source.size - (starts[p.rank] or 0)) for p in planned)
@@ -258,7 +293,8 @@ def scanning(
     try:
         with Pool(workers) as pool:
             spilled = []
-            jobs = list(_stretches(planned, starts, options, spill))
+            heads = {p.rank: resume.preamble(p) if resume else None for p in planned}
+            jobs = list(_stretches(planned, starts, heads, options, spill))
             work = partial(_read, block_size=options.block_size, whole_lines=resume is not None)
             # A pipe is this process's own; everything else any worker can open.
             piped = map(work, (job for job in jobs if job.planned.source.pipe))
@@ -270,7 +306,7 @@ def scanning(
             open_rows: list[buckets.Bucketed] = []
             if resume:
                 spilled = _up_to_faults(spilled)
-                ends, changed = _ends(planned, spilled), set()
+                ends, changed = _ends(planned, spilled, heads), set()
                 for p in planned:
                     if not resume.unchanged(p, ends[p.rank]):
                         problems.append(Problem(p.source.name, "changed while it was read", "scan again"))
@@ -278,27 +314,46 @@ def scanning(
                         changed.add(p.rank)
                 planned = [p for p in planned if p.rank not in changed]
                 if spilled:
-                    open_rows = _spill_facts(resume.facts(), len(starts), spill)
-            spilled += _settle_parts(pool, spilled, spill)
-            # What is known of open messages is kept as it stands in the log: not where people are to be taken out.
+                    open_rows = _spill_facts(resume.facts(), resume.earlier + len(starts), spill)
+                    open_rows += _spill_waiting(resume.waiting(), spill)
+            ends = _ends(planned, spilled, heads)
+            # Lines that wait are kept as they stand in the log: not where people are to be taken out.
             keep = resume is not None and privacy is None
-            found, facts = _settle(pool, spilled, open_rows, spill, keep=keep)
+            spilled += _settle_parts(pool, spilled, open_rows, spill, keep=keep)
+            found, facts = _settle(pool, spilled, open_rows, spill, privacy, keep=resume is not None)
             run = _account(planned, spilled, problems)
             run = privacy.withheld(run) if privacy else run
-            yield Scanned(run, found, pool, spill, _ends(planned, spilled), facts, site, privacy)
+            replaced = [answer.replaced for answer in spilled if answer.replaced is not None]
+            yield Scanned(
+                run,
+                found,
+                pool,
+                spill,
+                ends,
+                facts,
+                site,
+                privacy,
+                telling=resume is not None,
+                waiting=[one for answer in spilled for one in answer.waiting],
+                replaced=pa.concat_tables(replaced) if replaced else None,
+            )
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
 
 def _stretches(
-    planned: list[Planned], starts: Mapping[int, int | None], options: Options, folder: Path
+    planned: list[Planned],
+    starts: Mapping[int, int | None],
+    heads: Mapping[int, bytes | None],
+    options: Options,
+    folder: Path,
 ) -> Iterator[Stretch]:
     number = 0
     for p in planned:
         first = starts[p.rank] or 0
         for start, end in split(p.source, options.block_size):
             if first < end:
-                yield Stretch(p, max(start, first), end, folder, number)
+                yield Stretch(p, max(start, first), end, folder, number, heads[p.rank])
                 number += 1
 
 
@@ -326,6 +381,9 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
             if chunk.overlong:
                 sample = (chunk.offset, chunk.data.decode(errors="backslashreplace"))
                 spilled.tally += Tally(unread=1, samples=(sample,))
+                met = f"a line of more than {MAX_LINE >> 20} MiB was not loaded"
+                advice = "look there: no mail server writes such"
+                spilled.problems.append(Problem(source.name, met, advice, chunk.offset, fatal=False))
                 continue
             block = Block.of(chunk.data, chunk.offset, source.name, clock, preamble)
             answers, tally, _ = turns(guards, block)
@@ -385,7 +443,7 @@ def _keep_open(tables: Mapping[str, pa.Table], path: Path, spilled: Spilled) -> 
 
 
 def _headed(work: Callable[[Stretch], Spilled], jobs: list[Stretch], spilled: list[Spilled]) -> list[Spilled]:
-    """What was spilled, with those stretches read again that began under another preamble than the source's head.
+    """What was spilled, with those stretches read again that began under another preamble than was thought.
 
     That a log changes its columns half-way is so rare that no stretch waits for the one before it.
     """
@@ -393,38 +451,96 @@ def _headed(work: Callable[[Stretch], Spilled], jobs: list[Stretch], spilled: li
     at, preamble = -1, None
     for job in jobs:
         if job.planned.rank != at:
-            at, preamble = job.planned.rank, None
-        if preamble is not None:
+            at, preamble = job.planned.rank, job.preamble
+        if preamble != job.preamble:
             answers[job.number] = work(replace(job, preamble=preamble))
         preamble = preamble if answers[job.number].preamble is None else answers[job.number].preamble
     return [answers[job.number] for job in jobs]
 
 
-def _settle_parts(pool: Pool, spilled: list[Spilled], folder: Path) -> list[Spilled]:
-    """What the lines come to that were kept because they need lines elsewhere."""
-    files = sorted(
-        (f for answer in spilled for f in answer.open if f.kind.startswith(PARTS_KIND)), key=lambda f: f.path
-    )
-    answers = pool.each(partial(_settle_part, folder=folder), enumerate(buckets.groups(files)))
+def _settle_parts(
+    pool: Pool, spilled: list[Spilled], more: list[buckets.Bucketed], folder: Path, *, keep: bool
+) -> list[Spilled]:
+    """What the lines come to that were kept because they need lines elsewhere; those that still do, if to `keep`."""
+    every = (*more, *(file for answer in spilled for file in answer.open))
+    files = sorted((file for file in every if file.kind.startswith(PARTS_KIND)), key=lambda file: file.path)
+    answers = pool.each(partial(_settle_part, folder=folder, keep=keep), enumerate(buckets.groups(files)))
     return [answer for several in answers for answer in several]
 
 
-def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spilled]:
+def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path, *, keep: bool) -> list[Spilled]:
     number, slices = job
     answers = []
     for kind in sorted({part.kind for part in slices}):
         parser = _parser(kind.removeprefix(PARTS_KIND))
-        for rank, parts in by_first_source(concat(buckets.load(slices, kind))):
-            spilled = Spilled(rank, 0)
-            parsed = Guard(parser).settle(parts, spilled.problems)
-            spilled.tally, spilled.events = parsed.tally, len(parsed.events)
-            events = parsed.events
-            if len(events):
-                events = put(placed(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
-            path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
-            _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
-            answers.append(spilled)
+        found = by_news(concat(buckets.load(slices, kind)))
+        path = folder / f"parts-{number:06d}-{parser.name}"
+        for place, rows in enumerate((found.new, found.mixed)):
+            for rank, parts in by_first_source(rows):
+                spilled = Spilled(_home(parts, rank), 0)
+                parsed = _resettled(parser, parts, spilled)
+                events = parsed.events
+                if len(events):
+                    events = put(placed(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+                name = path.with_name(f"{path.name}-{place}-{rank:06d}")
+                _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, name, spilled)
+                if keep and len(parsed.parts):
+                    spilled.waiting.append((parser.name, spool.write(parsed.parts, name.with_suffix(".waiting"))))
+                answers.append(spilled)
+        if keep and len(found.old):
+            rows = found.old.drop_columns([EARLIER])
+            answers.append(Spilled(0, 0, waiting=[(parser.name, spool.write(rows, path.with_suffix(".waiting")))]))
     return answers
+
+
+def _home(parts: pa.Table, rank: int) -> int:
+    """The source that parts are told of: the first, if it has new ones."""
+    if EARLIER not in parts.column_names:
+        return rank
+    new = parts.filter(pc.invert(parts[EARLIER].fill_null(False)))["source_rank"].unique().to_pylist()
+    return rank if rank in new else min(new)
+
+
+def _resettled(parser: Parser, parts: pa.Table, spilled: Spilled) -> Parsed:
+    """What parts come to beyond what an earlier scan has made of those of them that it had."""
+    own = parts.drop_columns([name for name in (EARLIER, SEEN) if name in parts.column_names])
+    parsed = Guard(parser).settle(own, spilled.problems)
+    spilled.tally, spilled.events = parsed.tally, len(parsed.events)
+    if EARLIER not in parts.column_names or not (earlier := parts[EARLIER].fill_null(False)).to_numpy().any():
+        return parsed
+    before = Guard(parser).settle(own.filter(earlier), [])
+    spilled.tally = parsed.tally - before.tally
+    known = (
+        set(zip(*(before.messages[name].to_pylist() for name in _LINE[1:]), strict=True))
+        if len(before.messages)
+        else set()
+    )
+    messages = parsed.messages
+    if known:
+        told = zip(*(messages[name].to_pylist() for name in _LINE[1:]), strict=True)
+        messages = messages.filter(pa.array([line not in known for line in told]))
+    old, new = _by_line(before.events), _by_line(parsed.events)
+    gone = [line for line, rows in old.items() if [row for _, row in rows] != [row for _, row in new.get(line, [])]]
+    came = [line for line in new if line not in old or line in set(gone)]
+    places = sorted(place for line in came for place, _ in new[line])
+    spilled.events = len(places) - sum(len(old[line]) for line in gone)
+    if gone:
+        rows = sorted(old[line][0][0] for line in gone)
+        spilled.replaced = before.events.select(["time", "source", "offset"]).take(pa.array(rows))
+        spilled.replaced = put(spilled.replaced, "source", spilled.replaced["source"].cast(pa.string()))
+    return replace(parsed, events=parsed.events.take(pa.array(places, pa.int64())), messages=messages)
+
+
+_LINE = ("time", "source_rank", "offset")
+
+
+def _by_line(events: pa.Table) -> dict[tuple[Any, ...], list[tuple[int, list[Any]]]]:
+    """The events of each line: their places, and what they say."""
+    found: dict[tuple[Any, ...], list[tuple[int, list[Any]]]] = {}
+    for place, row in enumerate(events.to_pylist()):
+        said = sorted((name, value) for name, value in row.items() if value is not None)
+        found.setdefault(tuple(row[name] for name in _LINE), []).append((place, said))
+    return found
 
 
 def _up_to_faults(spilled: list[Spilled]) -> list[Spilled]:
@@ -446,15 +562,32 @@ def _spill_facts(facts: Iterable[pa.Table], rank: int, folder: Path) -> list[buc
     return found
 
 
+def _spill_waiting(waiting: Iterable[tuple[str, pa.Table]], folder: Path) -> list[buckets.Bucketed]:
+    """Parts of lines that earlier scans left open, among those of this one."""
+    found = []
+    for parser, table in waiting:
+        kind = PARTS_KIND + parser
+        rows = put(table, EARLIER, pa.array(np.ones(len(table), bool)))
+        if file := buckets.write_bucketed(rows, folder / f"earlier-{parser}.parts", kind):
+            found.append(file)
+    return found
+
+
 def _settle(
-    pool: Pool, spilled: list[Spilled], more: list[buckets.Bucketed], folder: Path, *, keep: bool
+    pool: Pool,
+    spilled: list[Spilled],
+    more: list[buckets.Bucketed],
+    folder: Path,
+    privacy: Privacy | None,
+    *,
+    keep: bool,
 ) -> tuple[list[merge.SortedRun], list[Path]]:
     """All runs, those of the open events among them once these are settled; and what is still open, if to `keep`."""
     found = [run for answer in spilled for run in answer.runs]
     kept = (file for answer in spilled for file in answer.open if not file.kind.startswith(PARTS_KIND))
-    files = sorted(kept, key=lambda file: file.path) + more
+    files = sorted(kept, key=lambda file: file.path) + [f for f in more if f.kind == MESSAGES_KIND]
     facts = []
-    work = partial(_settle_group, folder=folder, keep=keep)
+    work = partial(_settle_group, folder=folder, privacy=privacy, keep=keep)
     for run, path in pool.each(work, enumerate(buckets.groups(files))):
         found += [run] if run else []
         facts += [path] if path else []
@@ -462,7 +595,7 @@ def _settle(
 
 
 def _settle_group(
-    job: tuple[int, list[buckets.Slice]], folder: Path, *, keep: bool
+    job: tuple[int, list[buckets.Slice]], folder: Path, privacy: Privacy | None, *, keep: bool
 ) -> tuple[merge.SortedRun | None, Path | None]:
     number, slices = job
     events = buckets.load(slices, EVENTS_KIND)
@@ -470,45 +603,53 @@ def _settle_group(
         return None, None
     messages = buckets.load(slices, MESSAGES_KIND)
     settled = correlate.settle_rest(
-        concat(events) if events else pa.table({}), concat(messages) if messages else pa.table({})
+        concat(events) if events else pa.table({}),
+        concat(messages) if messages else pa.table({}),
+        privacy.address if privacy else str,
     )
     run = path = None
     if len(settled.events):
         events_path = folder / f"settled-{number:06d}.run"
         run = merge.write_run(with_domains(settled.events).drop_columns(["source_rank"]), events_path)
     if keep and len(settled.open_messages):
-        path = folder / f"open-{number:06d}.arrow"
-        spool.write(settled.open_messages, path)
+        facts = privacy.facts(settled.open_messages) if privacy else settled.open_messages
+        path = spool.write(facts, folder / f"open-{number:06d}.arrow")
     return run, path
 
 
-def _merge(job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Privacy | None) -> Path | None:
+def _merge(
+    job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Privacy | None, *, telling: bool
+) -> Path | None:
     """A window's events as a file, for the driver to map."""
     number, window = job
-    table = _judged(window, site, privacy)
-    if not len(table):
-        return None
-    path = folder / f"merged-{number:07d}.arrow"
-    spool.write(table, path)
-    return path
+    table = _judged(window, site, privacy, telling=telling)
+    return spool.write(table, folder / f"merged-{number:07d}.arrow") if len(table) else None
 
 
-def _judged(window: merge.Window, site: Site, privacy: Privacy | None) -> pa.Table:
+def _judged(window: merge.Window, site: Site, privacy: Privacy | None, *, telling: bool) -> pa.Table:
     """A window's events with their causes. A pass of the rules costs the same for few replies as for many: so here.
 
     The whole text is judged; people are taken out after it.
     """
-    events = classify(merge.load(window), site)
-    return privacy.events(events) if privacy and len(events) else events
+    loaded = merge.load(window, telling=telling)
+    events = classify(loaded.select(EVENTS.names), site)
+    events = privacy.events(events) if privacy and len(events) else events
+    for name in TELLING:
+        if name in loaded.column_names:
+            column = privacy.numbers(loaded[name]) if privacy and name == HAPPENING else loaded[name]
+            events = events.append_column(name, column)
+    return events
 
 
-def _ends(planned: list[Planned], spilled: list[Spilled]) -> dict[int, End]:
+def _ends(planned: list[Planned], spilled: list[Spilled], heads: Mapping[int, bytes | None]) -> dict[int, End]:
     found = {}
     for p in planned:
         mine = [s for s in spilled if s.rank == p.rank]
         content = next((s.content for s in mine), None)
         end = max((s.end for s in mine), default=0)
-        found[p.rank] = End(p.source, end, not any(s.broken for s in mine), content)
+        changed = [s.preamble for s in mine if s.preamble is not None]
+        preamble = changed[-1] if changed else heads[p.rank]
+        found[p.rank] = End(p.source, end, not any(s.broken for s in mine), content, preamble)
     return found
 
 

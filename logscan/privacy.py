@@ -166,6 +166,43 @@ class Privacy:
         made = put(made, "source", _each(events["source"], self.source))
         return made.cast(events.schema)
 
+    def facts(self, messages: pa.Table) -> pa.Table:
+        """What is known of messages still open (`schema.FACTS`, `recipient`) without people; what they become stays.
+
+        The queue id stays as it is: lines not written yet are known by it. It names nobody.
+
+        >>> Privacy(None).facts(pa.table({"queue_id": ["4AAAA"], "sender": ["ann@a.example"]})).to_pylist()
+        [{'queue_id': '4AAAA', 'sender': '*@a.example'}]
+        """
+        changes: dict[str, Callable[[str], str | None]] = {
+            "sender": self.address,
+            "recipient": self.address,
+            "client_host": self.host,
+            "client_ip": self.ip,
+            "message_id": self.id,
+        }
+        for name, change in changes.items():
+            if name in messages.column_names:
+                messages = put(messages, name, _each(messages[name].cast(pa.string()), change))
+        return messages
+
+    def numbers(self, happenings: pa.ChunkedArray) -> pa.Array:
+        """Numbers of happenings (copies.py, int64) from which only the key's holder can tell whether a guess is right.
+
+        Without a key there are none.
+        """
+        if self.key is None:
+            return pa.nulls(len(happenings), pa.int64())
+        key = self.key
+
+        def hidden(number: int | None) -> int | None:
+            if number is None:
+                return None
+            made = blake2b(number.to_bytes(8, "big", signed=True), digest_size=8, key=key, person=b"happening").digest()
+            return int.from_bytes(made, "big", signed=True)
+
+        return pa.array([hidden(number) for number in happenings.to_pylist()], pa.int64())
+
     def address(self, address: str) -> str:
         """An address without its local part; a name without a domain is one. `<>` stays."""
         if address in _PLAIN:
@@ -181,7 +218,7 @@ class Privacy:
         ('*.isp.example', '*')
         """
         domain = _only_domain(domain_name(name) or "")
-        if name in _PLAIN:
+        if name in _PLAIN or self._is_shown(name):
             return name
         labels = domain.split(".") if domain else []
         if len(labels) < 2 or labels[-1] in _HOUSE or labels[-1].isdigit():
@@ -189,6 +226,11 @@ class Privacy:
         if len(labels) == 2 or (len(labels) == 3 and labels[0] == HIDDEN) or self._is_own(labels[0]):
             return ".".join(labels)
         return f"{self._token('host', '.'.join(labels))}.{'.'.join(labels[-2:])}"
+
+    def _is_shown(self, name: str) -> bool:
+        """Whether a host's name is what `host` gave without a key."""
+        head, _, rest = name.partition(".")
+        return self.key is None and head == HIDDEN and rest.count(".") == 1 and _only_domain(rest) is not None
 
     def ip(self, address: str) -> str | None:
         """A client's address."""

@@ -10,13 +10,14 @@ import pyarrow as pa
 _TOGETHER = 1 << 20
 
 
-def write(table: pa.Table, path: Path, batch: int | None = None) -> None:
-    """Writes a table as an Arrow file, in batches of so many rows."""
+def write(table: pa.Table, path: Path, batch: int | None = None) -> Path:
+    """Writes a table as an Arrow file, in batches of so many rows; gives the file."""
     with (
         pa.BufferedOutputStream(pa.OSFile(str(path), "wb"), _TOGETHER) as sink,
         pa.ipc.new_file(sink, table.schema) as writer,
     ):
         writer.write_table(table.combine_chunks(), max_chunksize=batch)
+    return path
 
 
 def read(path: Path) -> pa.Table:
@@ -24,8 +25,7 @@ def read(path: Path) -> pa.Table:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(pa.table({"code": [550, 421]}), Path(folder, "a.arrow"))
-    ...     read(Path(folder, "a.arrow")).to_pydict()
+    ...     read(write(pa.table({"code": [550, 421]}), Path(folder, "a.arrow"))).to_pydict()
     {'code': [550, 421]}
     """
     with pa.memory_map(str(path)) as file:

@@ -22,6 +22,7 @@ from logscan.plan import Options
 from logscan.run import Run
 from logscan.sources import source as sources
 from logscan.store import Store
+from logscan.store.ledger import FACTS_KIND
 
 DAY = "2026-11-{day:02}T12:00:{second:02}+00:00 mx postfix/{rest}\n"
 TO = (
@@ -88,7 +89,7 @@ def test_a_later_night_knows_the_message(store: Store, tmp_path: Path, nights: l
         assert (row["sender"], row["size"], row["client_ip"]) == ("s@a.example", 1234, "192.0.2.9")
         assert (row["message_id"], row["recipient"]) == ("m@a.example", "r@b.example")
     with store.commit() as commit:
-        kept = [row["queue_id"] for table in commit.facts() for row in table.to_pylist()]
+        kept = [row["queue_id"] for table in commit.beside(FACTS_KIND) for row in table.to_pylist()]
     assert kept == ([] if REMOVED in nights[-1] else ["4AAAA"])
 
 
@@ -124,7 +125,7 @@ def test_facts_are_forgotten_in_the_end(store: Store, tmp_path: Path) -> None:
             file.write(f"2026-{month}T12:00:00+00:00 mx postfix/qmgr[1]: 4BBBB: from=<s@a.example>, size=1, nrcpt=1\n")
         scan(store, log)
         with store.commit() as commit:
-            assert sorted(row["queue_id"] for table in commit.facts() for row in table.to_pylist()) == kept
+            assert sorted(row["queue_id"] for table in commit.beside(FACTS_KIND) for row in table.to_pylist()) == kept
 
 
 sys.path.insert(0, str(Path(__file__).parent / "logscan"))
@@ -310,6 +311,111 @@ def test_a_line_too_long_to_load_is_stepped_over_once(store: Store, tmp_path: Pa
     data = numbered(0, 50).encode() + b"x" * 5_000_000 + b"\n" + numbered(50, 60).encode()
     log.write_bytes(gzip.compress(data) if packed else data)
     run = scan(store, log)
-    assert (run.tally.unread, run.problems) == (1, ())
+    assert run.tally.unread == 1
+    assert [(p.offset, p.met) for p in run.problems] == [
+        (data.index(b"x" * 9), "a line of more than 1 MiB was not loaded")
+    ]
     assert scan(store, log).tally.lines == 0
     assert recipients(store) == list(range(60))
+
+
+FIELDS = "#Fields: date-time,{},sequence-number,local-endpoint,remote-endpoint,event,data,context\n"
+HEADED = [
+    "#Software: Microsoft Exchange Server\n",
+    "#Version: 15.0.0.0\n",
+    "#Log-type: SMTP Receive Protocol Log\n",
+    FIELDS.format("connector-id,session-id"),
+]
+OTHER_ORDER = FIELDS.format("session-id,connector-id")
+
+
+def session(number: int, *, swapped: bool = False) -> list[str]:
+    said = ["+,,", "<,MAIL FROM:<s@a.example>,", ">,250 ok,", "<,RCPT TO:<r@b.example>,", ">,550 5.7.1 no,", "-,,Local"]
+    names = ("EX\\Default", f"08D8A9440000000{number}")
+    names = names[::-1] if swapped else names
+    return [
+        f"2026-11-02T12:0{number}:0{place}.000Z,{names[0]},{names[1]},{place},10.0.1.5:25,192.0.2.9:543,{what}\n"
+        for place, what in enumerate(said)
+    ]
+
+
+@pytest.mark.parametrize("cut", range(5, 18))
+def test_a_header_in_mid_file_holds_for_the_nights_after_it(store: Store, tmp_path: Path, cut: int) -> None:
+    text = [*HEADED, *session(1), OTHER_ORDER, *session(2, swapped=True), *session(3, swapped=True)]
+    log = tmp_path / "RECV20261102-1.LOG"
+    for count in (cut, cut + 1, len(text)):
+        log.write_text("".join(text[:count]))
+        scan(store, log)
+    found = [(row["action"], row["process"]) for row in rows(store)]
+    assert found == [("rejected", "smtp-receive/EX\\Default")] * 3
+
+
+def exim(second: int, rest: str) -> str:
+    return f"2026-11-02 12:00:{second:02} {rest}\n"
+
+
+REFUSED = "H=c.example [192.0.2.9] F=<s@a.example> rejected RCPT <r@b.example>: no such user"
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("first", ["syslog", "main"])
+def test_a_copy_that_another_night_reads_is_one(store: Store, tmp_path: Path, first: str, keyed: bool) -> None:
+    options = {"anonymize": "keyed", "key": tmp_path / "key"} if keyed else {}
+    logs = {"main": tmp_path / "mainlog", "syslog": tmp_path / "mail.log"}
+    logs["main"].write_text(exim(1, REFUSED) + exim(5, "1xVbbc-0005co-14 ** r@b.example R=r T=t: no"))
+    tag = "2026-11-02T12:00:{:02}+00:00 mx exim[7]: "
+    text = [tag.format(s) + line for s, line in zip((1, 1), (exim(1, REFUSED),) * 2, strict=True)]
+    logs["syslog"].write_text("".join(text))
+    for name in (first, "main", "syslog"):
+        scan(store, logs[name], **options)
+    assert Counter((row["log"], row["copy"]) for row in rows(store)) == {
+        ("main", False): 2,
+        ("syslog", True): 1,
+        ("syslog-reject", True): 1,
+    }
+    if keyed:
+        return
+    assert store.forget([str(logs["main"])]) == 2
+    left = {(row["log"], row["copy"]) for row in rows(store)}
+    assert left == {("syslog", False), ("syslog-reject", True)}
+
+
+def vanish_told(run: Run) -> list[str]:
+    return [problem.source for problem in run.problems if "was not read to its end" in problem.met]
+
+
+@pytest.mark.parametrize("whole_folder", [False, True], ids=["its name", "its folder"])
+def test_a_log_that_is_gone_before_its_end_was_read_is_told_once(
+    store: Store, tmp_path: Path, whole_folder: bool
+) -> None:
+    log = tmp_path / "logs" / "mail.log"
+    log.parent.mkdir()
+    paths = [log.parent if whole_folder else log]
+    log.write_text(numbered(0, 50))
+    assert vanish_told(scan(store, *paths)) == []
+    log.write_text(numbered(100, 150))
+    assert vanish_told(scan(store, *paths)) == [str(log)]
+    assert vanish_told(scan(store, *paths)) == []
+    (log.parent / "other.log").write_text(numbered(200, 210))
+    log.unlink()
+    assert vanish_told(scan(store, log.parent)) == [], "it had got nothing more when it was last seen"
+
+
+def test_rotation_and_other_folders_are_no_loss(store: Store, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(numbered(0, 50))
+    scan(store, log)
+    old = tmp_path / "mail.log.1"
+    log.rename(old)
+    log.write_text(numbered(100, 150))
+    assert vanish_told(scan(store, log, old)) == []
+    (tmp_path / "mail.log.2.gz").write_bytes(gzip.compress(old.read_bytes()))
+    log.rename(old)
+    log.write_text(numbered(200, 250))
+    assert vanish_told(scan(store, *tmp_path.glob("mail.log*"))) == []
+    (tmp_path / "mail.log.2.gz").unlink()
+    assert vanish_told(scan(store, *tmp_path.glob("mail.log*"))) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mail.log").write_text(numbered(300, 350))
+    assert vanish_told(scan(store, tmp_path / "other")) == []
+    assert recipients(store) == [*range(50), *range(100, 150), *range(200, 250), *range(300, 350)]

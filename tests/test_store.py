@@ -356,7 +356,7 @@ def newer_schema(path: Path) -> None:
         pytest.param(other_database, "ledger.db: is not the ledger of a store", id="somebody's database"),
         pytest.param(no_database, "ledger.db: the ledger cannot be used: file is not a database", id="no database"),
         pytest.param(
-            newer_ledger, "written by a newer logscan (ledger version 99, this one knows 2)", id="newer ledger"
+            newer_ledger, "written by a newer logscan (ledger version 99, this one knows 3)", id="newer ledger"
         ),
         pytest.param(
             newer_schema, "written by a newer logscan (schema version 99, this one knows 1)", id="newer schema"

@@ -139,7 +139,7 @@ def _stretch(pieces: Iterator[bytes], at: int, start: int, end: int) -> Iterator
             last = piece.find(b"\n", max(end - 1 - here, 0)) + 1
         if begun and (mine := memoryview(piece)[first : last or None]):
             yield here + first, mine
-        if at >= end and last:
+        if at >= end and (last or not begun):
             return
 
 

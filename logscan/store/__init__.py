@@ -1,7 +1,8 @@
 """Keeps events by day as Parquet that any BI tool reads, each line of a log once, whatever dies in between.
 
     store/data/date=2026-11-23/events.parquet    a day (UTC, of `time`): one file, always whole; for every other tool
-    store/files/                                 the same files under names of their own, those they replaced too
+    store/files/                                 the same files under names of their own, those they replaced too, and
+                                                 beside them what the next scan has to know of lines read before
     store/staging/                               the commit under way; not under data/, where tools would read it
     store/ledger.db                              what counts: see `logscan.store.ledger`
     store/.lock                                  held by the one writer
@@ -22,28 +23,47 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
+from logscan.columns import concat
+from logscan.copies import APART, marked, marked_anew
 from logscan.durable import sync_file, sync_folder
+from logscan.merge import micros
 from logscan.parquet import write_events
 from logscan.run import Problem, Run, SourceRead
 from logscan.schema import EVENTS
 from logscan.store.fingerprint import Fingerprint, Fingerprints
-from logscan.store.ledger import File, Ledger, Progress, StoreError
+from logscan.store.ledger import (
+    EVENTS_KIND,
+    PARTS_KIND,
+    TELLINGS_KIND,
+    File,
+    Last,
+    Ledger,
+    Progress,
+    StoreError,
+)
 from logscan.store.lock import HeldError, locked
 from logscan.store.merging import in_time, tables_of
+from logscan.store.tellings import Tellings, between, told
 
 __all__ = ["Commit", "Store", "StoreError"]
 
 OWN_NAMES = frozenset({"data", "files", "staging", "ledger.db", "ledger.db-journal", ".lock"})
+REACH = timedelta(microseconds=APART)
+REMEMBERED = timedelta(days=30)
+"""For so long it is known of an event what tells copies of it."""
 GRACE = timedelta(hours=1)
 """For so long a file that was replaced stays for those who read it still."""
 
@@ -185,9 +205,16 @@ class Store:
             try:
                 yield commit
                 if commit._changed():
-                    commit._sync()
+                    commit._finish()
                     ledger.record(
-                        name, commit._files, commit._removed, commit._progress, commit._reads, commit._forgotten
+                        name,
+                        commit._files,
+                        commit._removed,
+                        commit._progress,
+                        commit._reads,
+                        commit._forgotten,
+                        commit._found,
+                        commit._gone,
                     )
             finally:
                 self._settle(ledger)
@@ -198,8 +225,8 @@ class Store:
             self._settle(ledger)
             met = [Problem(str(self._ledger_path), text, "restore it from its backup") for text in ledger.faults()]
             live = ledger.live()
-            if facts := ledger.facts():
-                met += self._faults(facts, self._place(facts))
+            for file in ledger.beside():
+                met += self._faults(file, self._place(file))
             shown = set()
             for file in live:
                 met += self._faults(file, self._place(file))
@@ -299,13 +326,13 @@ class Store:
                     )
             sync_folder(self._files)
             staged.mkdir(exist_ok=True)
-            days = {file.day for file in added}
+            days = {file.day for file in added if file.kind == EVENTS_KIND}
             folders = {self._data}
             for file in added:
-                if file.day:
+                if file.kind == EVENTS_KIND:
                     folders.add(self._show(file, staged))
             for file in ledger.removed(commit):
-                if file.day and file.day not in days:
+                if file.kind == EVENTS_KIND and file.day not in days:
                     shutil.rmtree(self._shown(file).parent, ignore_errors=True)
             for folder in folders:
                 sync_folder(folder)
@@ -344,70 +371,121 @@ class Commit:
     _progress: list[Progress] = field(default_factory=list)
     _reads: list[SourceRead] = field(default_factory=list)
     _forgotten: list[str] = field(default_factory=list)
+    _found: list[tuple[str, Fingerprint]] = field(default_factory=list)
+    _gone: list[Fingerprint] = field(default_factory=list)
+    _made: int = 0
 
     def known(self, *, packed: bool = False) -> Fingerprints:
         """The contents read by earlier commits; or, `packed`, the compressed files, by their own bytes."""
         return Fingerprints(self._ledger.contents(packed=packed))
 
+    def preamble(self, content: Fingerprint) -> bytes | None:
+        """What stands in the place of a content's head from where it was read on; None: its head."""
+        return self._ledger.preamble(content)
+
+    def growing(self) -> list[Last]:
+        """The contents that may have more this time."""
+        return self._ledger.growing()
+
     def days(self) -> list[date]:
         """The days that have events."""
         return [file.day for file in self._ledger.live() if file.day]
 
-    def add(self, day: date, events: Iterable[pa.Table]) -> None:
-        """Add events of a day (UTC) in the order of time: tables of `schema.EVENTS`.
+    def add(self, day: date, events: Iterable[pa.Table], instead: pa.Table | None = None) -> None:
+        """Add events of a day (UTC) in the order of time: tables of `schema.EVENTS`, and what tells copies of them.
 
-        Raises `ValueError` where one is of another day.
+        instead: the events that they take the place of, by `time`, `source` and `offset`. Raises `ValueError` where
+        one is of another day.
         """
-        old = self._of(day)
-        earlier = tables_of(self.store._place(old)) if old else iter(())
+        earlier = self._events(day)
+        if instead is not None and len(instead):
+            earlier = _without(earlier, instead)
         self.replace(day, in_time([earlier, iter(events)]))
 
     def without(self, day: date, sources: list[str]) -> int:
         """Take out the events of some sources; gives how many."""
-        old = self._of(day)
+        old = self._live(EVENTS_KIND, day)
         if old is None:
             return 0
         names = pa.array(sources)
-
-        def rest() -> Iterator[pa.Table]:
-            for table in tables_of(self.store._place(old)):
-                yield table.filter(pc.invert(pc.is_in(table["source"].cast(pa.string()), names)))
-
-        before = len(self._files)
-        kept = self.replace(day, rest())
-        if kept == old.rows:  # as it was
-            for file in self._files[before:]:
-                (self.staging / file.name).unlink()
-            del self._files[before:]
-            self._removed.remove(old)
-        return old.rows - kept
+        gone = 0
+        for table in tables_of(self._place(old), columns=["source"]):
+            gone += pc.sum(pc.is_in(table["source"].cast(pa.string()), names)).as_py() or 0
+        if gone:
+            tables = self._events(day)
+            self.replace(day, (t.filter(pc.invert(pc.is_in(t["source"].cast(pa.string()), names))) for t in tables))
+        return gone
 
     def replace(self, day: date, events: Iterable[pa.Table]) -> int:
-        """Have these be all events of a day; gives how many."""
-        old = self._of(day)
-        name = f"{self.staging.name}-{len(self._files):04}.parquet"
-        rows = write_events(self.staging / name, events)
+        """Have these be all events of a day; gives how many. Which of them are copies is found anew."""
+        name = self._name(".parquet")
+        tellings = Tellings(self.staging / f"tellings-{name}")
+        before, after = (self._near(day, day + timedelta(days=days)) for days in (-1, 1))
+        tables = marked_anew(table for table in chain([before], events, [after]) if len(table))
+        tables = _own(tables) if len(before) or len(after) else tables
+        rows = write_events(self.staging / name, tellings.apart(tables))
         _check_day(self.staging / name, day)
-        if old:
-            self._removed.append(old)
-        if rows:
-            self._files.append(File(name, day, rows, _digest(self.staging / name)))
-        else:
-            (self.staging / name).unlink()
+        self._put(EVENTS_KIND, day, name, rows)
+        self._put(TELLINGS_KIND, day, tellings.path.name, tellings.close())
         return rows
 
-    def _of(self, day: date) -> File | None:
-        return next((file for file in self._ledger.live() if file.day == day), None)
+    def _name(self, suffix: str) -> str:
+        self._made += 1
+        return f"{self.staging.name}-{self._made:04}{suffix}"
 
-    def facts(self) -> Iterator[pa.Table]:
-        """What earlier commits knew of messages that were still open then."""
-        if file := self._ledger.facts():
-            yield from tables_of(self.store._place(file))
+    def _put(self, kind: str, day: date | None, name: str, rows: int) -> None:
+        """Have a staged file take the place of the one of its kind and day, unless it has no rows."""
+        for file in [file for file in self._files if (file.kind, file.day) == (kind, day)]:
+            (self.staging / file.name).unlink()
+            self._files.remove(file)
+        self._remove(kind, day)
+        if rows:
+            self._files.append(File(name, day, rows, _digest(self.staging / name), kind))
+        else:
+            (self.staging / name).unlink(missing_ok=True)
 
-    def keep_facts(self, tables: Iterable[pa.Table]) -> None:
-        """Have these be all that is known of messages still open."""
-        old = self._ledger.facts()
-        name = f"{self.staging.name}-facts.parquet"
+    def _remove(self, kind: str, day: date | None) -> None:
+        self._removed += [
+            file
+            for file in (*self._ledger.live(), *self._ledger.beside())
+            if (file.kind, file.day) == (kind, day) and file not in self._removed
+        ]
+
+    def _live(self, kind: str, day: date | None) -> File | None:
+        """The file of a kind and day as it stands now, with what this commit has done."""
+        every = (*self._files, *self._ledger.live(), *self._ledger.beside())
+        return next((f for f in every if (f.kind, f.day) == (kind, day) and f not in self._removed), None)
+
+    def _place(self, file: File) -> Path:
+        staged = self.staging / file.name
+        return staged if file in self._files else self.store._place(file)
+
+    def _events(self, day: date) -> Iterator[pa.Table]:
+        """The events of a day as they stand now, with what tells copies of them."""
+        events, tellings = self._live(EVENTS_KIND, day), self._live(TELLINGS_KIND, day)
+        tables = tables_of(self._place(events)) if events else iter(())
+        return told(tables, self._place(tellings)) if tellings else tables
+
+    def _near(self, day: date, other: date, reach: timedelta = REACH) -> pa.Table:
+        """What tells copies of the events of the `other` day that are near the midnight between it and `day`."""
+        tellings = self._live(TELLINGS_KIND, other)
+        if tellings is None:
+            return pa.table({})
+        midnight = datetime.combine(max(day, other), time.min, UTC)
+        return between(self._place(tellings), midnight - reach, midnight + reach)
+
+    def beside(self, kind: str) -> Iterator[pa.Table]:
+        """What earlier commits kept of a kind for the next: FACTS_KIND, or PARTS_KIND and the name of a parser."""
+        if file := self._live(kind, None):
+            yield from tables_of(self._place(file))
+
+    def waiting(self) -> list[str]:
+        """The parsers of which lines wait for others."""
+        return [f.kind.removeprefix(PARTS_KIND) for f in self._ledger.beside() if f.kind.startswith(PARTS_KIND)]
+
+    def keep(self, kind: str, tables: Iterable[pa.Table]) -> None:
+        """Have these be all of a kind that the next scan has to know."""
+        name = self._name("-beside.parquet")
         rows, writer = 0, None
         try:
             for table in tables:
@@ -418,28 +496,71 @@ class Commit:
         finally:
             if writer:
                 writer.close()
-        if old:
-            self._removed.append(old)
-        if rows:
-            self._files.append(File(name, None, rows, _digest(self.staging / name)))
+        self._put(kind, None, name, rows)
+
+    @cached_property
+    def _growing(self) -> dict[Fingerprint, tuple[str, bool]]:
+        return {last.content: (last.name, last.grew) for last in self._ledger.growing()}
 
     def read(
-        self, read: SourceRead, before: Fingerprint, after: Fingerprint, packed: Fingerprint | None = None
+        self,
+        read: SourceRead,
+        before: Fingerprint,
+        after: Fingerprint,
+        packed: Fingerprint | None = None,
+        *,
+        preamble: bytes | None = None,
+        grows: bool = True,
     ) -> None:
         """Record that a source was read: from where `known` said, up to `Fingerprint.of(content, end)`.
 
         `end` is the end of the last whole line; what follows it is left for the next time. packed: of a compressed
-        file read whole, its own bytes, so that it need not be decompressed to be known again.
+        file read whole, its own bytes, so that it need not be decompressed to be known again. preamble, grows: as in
+        `Progress`.
         """
         if after.offset > before.offset:
-            self._progress.append(Progress(read.source, before, after))
+            self._progress.append(Progress(read.source, before, after, preamble=preamble, grows=grows))
+        elif before.offset:
+            if not grows:
+                self._gone.append(before)
+            elif self._growing.get(before) != (read.source, False):
+                self._found.append((read.source, before))
         if read.tally.lines:
             self._reads.append(read)
         if packed:
-            self._progress.append(Progress(read.source, packed, packed, packed=True))
+            self._progress.append(Progress(read.source, packed, packed, packed=True, grows=False))
+
+    def gone(self, content: Fingerprint) -> None:
+        """Record that a content is not waited for any more."""
+        self._gone.append(content)
 
     def _changed(self) -> bool:
-        return bool(self._files or self._removed or self._progress or self._reads or self._forgotten)
+        told = self._found or self._gone
+        return bool(self._files or self._removed or self._progress or self._reads or self._forgotten or told)
+
+    def _finish(self) -> None:
+        """Mark what changed days tell of their neighbours, forget what tells of old ones, and force all to the disk."""
+        for day in [file.day for file in self._files if file.kind == TELLINGS_KIND]:
+            if day:
+                self._mend(day, day - timedelta(days=1))
+                self._mend(day, day + timedelta(days=1))
+        days = [file.day for file in (*self._files, *self._ledger.live()) if file.day]
+        limit = max(days, default=date.max) - REMEMBERED
+        for file in [f for f in (*self._files, *self._ledger.beside()) if f.kind == TELLINGS_KIND]:
+            if file.day and file.day < limit:
+                self._put(TELLINGS_KIND, file.day, file.name, 0)
+        self._sync()
+
+    def _mend(self, day: date, other: date) -> None:
+        """Write the `other` day anew where `day` tells something else of its last or first events than before."""
+        theirs = self._near(day, other)
+        if not len(theirs):
+            return
+        pairs = [(other, day), (day, other)] if day < other else [(day, other), (other, day)]
+        around = marked(concat([table for pair in pairs if len(table := self._near(*pair, 2 * REACH))]))
+        low, high = np.searchsorted(micros(around), (micros(theirs)[0], micros(theirs)[-1] + 1))
+        if around["copy"][low:high].to_pylist() != theirs["copy"].to_pylist():
+            self.replace(other, self._events(other))
 
     def _sync(self) -> None:
         for file in self._files:
@@ -452,6 +573,27 @@ def _within(day: date) -> pc.Expression:
     """That `time` lies in a day (UTC)."""
     start = datetime.combine(day, time.min, UTC)
     return (pc.field("time") >= start) & (pc.field("time") < start + timedelta(days=1))
+
+
+def _own(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Events without those of other days, of which nothing but what tells copies is known."""
+    for table in tables:
+        own = table.filter(table["source"].is_valid()) if "source" in table.column_names else table.slice(0, 0)
+        if len(own):
+            yield own
+
+
+def _without(tables: Iterable[pa.Table], gone: pa.Table) -> Iterator[pa.Table]:
+    """Events without those that `gone` names by `time`, `source` and `offset`."""
+    names = set(zip(micros(gone).tolist(), gone["source"].to_pylist(), gone["offset"].to_pylist(), strict=True))
+    offsets = pa.array(sorted({offset for _, _, offset in names}))
+    for table in tables:
+        rows = np.flatnonzero(pc.is_in(table["offset"], offsets).to_numpy())
+        few = table.select(["time", "source", "offset"]).take(pa.array(rows))
+        found = zip(micros(few).tolist(), few["source"].to_pylist(), few["offset"].to_pylist(), strict=True)
+        keep = np.ones(len(table), bool)
+        keep[rows] = [name not in names for name in found]
+        yield table.filter(pa.array(keep))
 
 
 def _check_day(path: Path, day: date) -> None:

@@ -65,6 +65,12 @@ class Fingerprint:
         """The last mark of its first lines."""
         return self.lines[-1]
 
+    @property
+    def digest(self) -> str:
+        """A short name of it."""
+        parts = [b"%d %s" % (mark.offset, mark.hash) for mark in self.lines]
+        return _hash(b"".join([b"%d" % self.offset, *parts, *self.steps, self.anchor])).hex()
+
     def held(self, content: Content) -> int:
         """How far the content is the one that this is of: up to `offset`, or to the last look that still agrees.
 

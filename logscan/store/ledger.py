@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from logscan.schema import SCHEMA_VERSION
 from logscan.store.fingerprint import Fingerprint, Mark
 
 # Written into the database's own header: whose it is, and its version.
-MARKS = {"application_id": int.from_bytes(b"logs"), "user_version": 2}
+MARKS = {"application_id": int.from_bytes(b"logs"), "user_version": 3}
 TABLES = """
     CREATE TABLE commits (
         name TEXT PRIMARY KEY,
@@ -30,7 +30,8 @@ TABLES = """
     );
     CREATE TABLE files (
         name TEXT PRIMARY KEY,
-        day TEXT,                               -- NULL: facts of messages still open
+        kind TEXT NOT NULL,                     -- events, tellings, facts, or parts: and the name of a parser
+        day TEXT,                               -- of events and tellings
         rows INTEGER NOT NULL,
         hash BLOB NOT NULL,                     -- of its bytes
         added TEXT NOT NULL REFERENCES commits (name),
@@ -42,7 +43,11 @@ TABLES = """
         offset INTEGER NOT NULL,
         lines BLOB NOT NULL,
         steps BLOB NOT NULL,
-        anchor BLOB NOT NULL
+        anchor BLOB NOT NULL,
+        preamble BLOB,                          -- what stands in the place of its head from offset on
+        name TEXT NOT NULL,                     -- its last name,
+        seen TEXT NOT NULL,                     -- when it was found under that,
+        grew INTEGER NOT NULL                   -- and whether it had more then than before
     );
     CREATE TABLE names (                        -- under which a content was read
         content INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,
@@ -72,22 +77,44 @@ class StoreError(Exception):
         super().__init__(str(self.problem))
 
 
+EVENTS_KIND, TELLINGS_KIND, FACTS_KIND, PARTS_KIND = "events", "tellings", "facts", "parts:"
+
+
 class File(NamedTuple):
-    """A file of the store: its name, the day of all its events (UTC; None: of open messages), its rows, its hash."""
+    """A file of the store: its name, the day of all its rows (UTC; None: of no day), how many these are, its hash.
+
+    kind: EVENTS_KIND; TELLINGS_KIND, what tells copies of these (copies.py), row for row; FACTS_KIND, of messages still
+    open; PARTS_KIND and the name of a parser: lines that wait for others (`Parsed.parts`).
+    """
 
     name: str
     day: date | None
     rows: int
     hash: bytes
+    kind: str = EVENTS_KIND
 
 
 class Progress(NamedTuple):
-    """A content that was read: under which name, before and after; `packed` are a compressed file's own bytes."""
+    """A content that was read: under which name, before and after; `packed` are a compressed file's own bytes.
+
+    preamble: what stands in the place of its head for the lines that follow. grows: whether more may follow.
+    """
 
     source: str
     before: Fingerprint
     after: Fingerprint
     packed: bool = False
+    preamble: bytes | None = None
+    grows: bool = True
+
+
+class Last(NamedTuple):
+    """A content as it was last found: under which name, when (UTC), and whether it had grown then."""
+
+    content: Fingerprint
+    name: str
+    seen: datetime
+    grew: bool
 
 
 class Ledger:
@@ -152,10 +179,13 @@ class Ledger:
         progress: Iterable[Progress] = (),
         reads: Iterable[SourceRead] = (),
         forgotten: Iterable[str] = (),
+        found: Iterable[tuple[str, Fingerprint]] = (),
+        gone: Iterable[Fingerprint] = (),
     ) -> None:
         """Record a whole commit in one transaction: the commit point.
 
         files: those it adds. removed: those whose place they take. forgotten: names of sources as if never read.
+        found: contents that have nothing new, under their names now. gone: those that get nothing more.
         """
         execute = self._connection.execute
         with self._connection:
@@ -163,33 +193,38 @@ class Ledger:
             made = datetime.now(UTC).isoformat(timespec="seconds")
             execute("INSERT INTO commits (name, made, schema) VALUES (?, ?, ?)", (commit, made, SCHEMA_VERSION))
             for file in files:
-                row = (file.name, file.day and file.day.isoformat(), file.rows, file.hash, commit)
-                execute("INSERT INTO files (name, day, rows, hash, added) VALUES (?, ?, ?, ?, ?)", row)
+                row = (file.name, file.kind, file.day and file.day.isoformat(), file.rows, file.hash, commit)
+                execute("INSERT INTO files (name, kind, day, rows, hash, added) VALUES (?, ?, ?, ?, ?, ?)", row)
             for file in removed:
                 execute("UPDATE files SET removed = ? WHERE name = ?", (commit, file.name))
             for name in forgotten:
                 execute("DELETE FROM contents WHERE id IN (SELECT content FROM names WHERE name = ?)", (name,))
                 execute("DELETE FROM sources WHERE source = ?", (name,))
+            for name, content in found:
+                execute(
+                    "UPDATE contents SET name = ?, seen = ?, grew = 0 WHERE id = ?", (name, made, self._id(content))
+                )
+            for content in gone:
+                execute("UPDATE contents SET grew = 0, seen = '' WHERE id = ?", (self._id(content),))
             for done in progress:
-                self._advance(done)
+                self._advance(done, made)
             for read in reads:
                 self._add(read)
 
-    def _advance(self, done: Progress) -> None:
-        found = self._connection.execute(
-            "SELECT id FROM contents WHERE packed = ? AND offset = ? AND lines = ? AND steps = ? AND anchor = ?",
-            (done.packed, *_row(done.before)),
-        ).fetchone()
-        if found:
-            (content,) = found
+    def _advance(self, done: Progress, made: str) -> None:
+        known = (*_row(done.after), done.preamble, done.source, made if done.grows else "", done.grows)
+        content = self._id(done.before, packed=done.packed)
+        if content is not None:
             self._connection.execute(
-                "UPDATE contents SET offset = ?, lines = ?, steps = ?, anchor = ? WHERE id = ?",
-                (*_row(done.after), content),
+                "UPDATE contents SET offset = ?, lines = ?, steps = ?, anchor = ?, preamble = ?, name = ?, seen = ?,"
+                " grew = ? WHERE id = ?",
+                (*known, content),
             )
         else:
             (content,) = self._connection.execute(
-                "INSERT INTO contents (packed, offset, lines, steps, anchor) VALUES (?, ?, ?, ?, ?) RETURNING id",
-                (done.packed, *_row(done.after)),
+                "INSERT INTO contents (packed, offset, lines, steps, anchor, preamble, name, seen, grew)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (done.packed, *known),
             ).fetchone()
         self._connection.execute("INSERT OR IGNORE INTO names (content, name) VALUES (?, ?)", (content, done.source))
 
@@ -204,6 +239,8 @@ class Ledger:
                 earlier.tally + read.tally,
                 earlier.events + read.events,
             )
+        if not read.tally.unread:  # those that waited for others have been understood
+            read = replace(read, tally=replace(read.tally, samples=()))
         self._connection.execute(
             "INSERT INTO sources (source, parser, read) VALUES (?, ?, ?)"
             " ON CONFLICT (source, parser) DO UPDATE SET read = excluded.read",
@@ -219,6 +256,25 @@ class Ledger:
         """The contents read so far; or, `packed`, the compressed files read whole, by their own bytes."""
         query = "SELECT offset, lines, steps, anchor FROM contents WHERE packed = ? ORDER BY id"
         return [_fingerprint(*row) for row in self._connection.execute(query, (packed,))]
+
+    def preamble(self, content: Fingerprint) -> bytes | None:
+        """What stands in the place of a content's head from where it was read on; None: its head."""
+        row = self._connection.execute("SELECT preamble FROM contents WHERE id = ?", (self._id(content),)).fetchone()
+        return bytes(row[0]) if row and row[0] is not None else None
+
+    def _id(self, content: Fingerprint, *, packed: bool = False) -> int | None:
+        row = self._connection.execute(
+            "SELECT id FROM contents WHERE packed = ? AND offset = ? AND lines = ? AND steps = ? AND anchor = ?",
+            (packed, *_row(content)),
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def growing(self) -> list[Last]:
+        """The contents that may have more the next time: not those in compressed files, nor those told to be gone."""
+        rows = self._connection.execute(
+            "SELECT name, seen, grew, offset, lines, steps, anchor FROM contents WHERE NOT packed AND seen != ''"
+        )
+        return [Last(_fingerprint(*r), name, datetime.fromisoformat(seen), bool(grew)) for name, seen, grew, *r in rows]
 
     def names_beside(self, names: Iterable[str]) -> set[str]:
         """The other names under which contents were read that were also read under these."""
@@ -247,12 +303,11 @@ class Ledger:
 
     def live(self) -> list[File]:
         """The files that hold the events now, one a day, in order."""
-        return self._files(f"day IS NOT NULL AND {LIVE}")
+        return self._files(f"kind = '{EVENTS_KIND}' AND {LIVE}")
 
-    def facts(self) -> File | None:
-        """The file of facts of messages still open."""
-        found = self._files(f"day IS NULL AND {LIVE}")
-        return found[0] if found else None
+    def beside(self) -> list[File]:
+        """The files that hold what the next scan has to know, by kind and day."""
+        return self._files(f"kind != '{EVENTS_KIND}' AND {LIVE}")
 
     def superseded(self, before: datetime) -> list[File]:
         """The files that were removed before a time."""
@@ -271,10 +326,10 @@ class Ledger:
 
     def _files(self, where: str, *values: str) -> list[File]:
         rows = self._connection.execute(
-            f"SELECT name, day, rows, hash FROM files WHERE {where} ORDER BY day, rowid",  # noqa: S608 - own words
+            f"SELECT name, day, rows, hash, kind FROM files WHERE {where} ORDER BY day, rowid",  # noqa: S608 - own words
             values,
         )
-        return [File(name, day and date.fromisoformat(day), count, hash_) for name, day, count, hash_ in rows]
+        return [File(name, day and date.fromisoformat(day), *rest) for name, day, *rest in rows]
 
     def show(self, commit: str) -> None:
         """Mark a commit as visible: its files lie in their place."""

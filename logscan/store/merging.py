@@ -15,10 +15,10 @@ from logscan.merge import in_order, micros
 ROWS = 65_536
 
 
-def tables_of(path: Path) -> Iterator[pa.Table]:
-    """The rows of a Parquet file, some at a time."""
+def tables_of(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of a Parquet file, some at a time, with all columns or some."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS):
+        for batch in file.iter_batches(ROWS, columns=columns):
             yield pa.Table.from_batches([batch])
 
 

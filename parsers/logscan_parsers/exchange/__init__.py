@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from logscan.clock import Clock
 from logscan.columns import concat, timestamps, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
-from logscan.spans import Ints, Spans
+from logscan.spans import Bools, Ints, Spans
 from logscan_parsers.exchange import agent, connectivity, layout, online, protocol, tracking
 from logscan_parsers.exchange.layout import Layout
 from logscan_parsers.exchange.records import Cut, Records, cut
@@ -26,6 +26,7 @@ from logscan_parsers.exchange.records import Cut, Records, cut
 __all__ = ["parser"]
 
 _OF_RECORD, _OF_SESSION = 0, 1
+_SESSION_ENDS = 86_400  # seconds
 
 
 def sniff(block: Block) -> float:
@@ -76,12 +77,18 @@ def parse(block: Block) -> Parsed:
 def settle(parts: pa.Table) -> Parsed:
     """Events of lines that were left open, all that belong together given at once, in the order of their sources."""
     kind = parts["part"].to_numpy()
-    found = [*_settle_records(parts.filter(pa.array(kind == _OF_RECORD)))]
+    records = parts.filter(pa.array(kind == _OF_RECORD))
+    found = [*_settle_records(records)]
+    unfinished = [_last_runs(records)] if len(records) else []
     sessions = parts.filter(pa.array(kind == _OF_SESSION))
     if len(sessions):
-        found.append(_settle_sessions(sessions))
+        settled, whole = _settle_sessions(sessions)
+        found.append(settled)
+        unfinished.append(_recent(sessions.filter(pa.array(~whole))))
     events = [table for table, _ in found if len(table)]
-    return Parsed(concat(events) if events else pa.table({}), pa.table({}), sum((tally for _, tally in found), Tally()))
+    tally = sum((tally for _, tally in found), Tally())
+    made = concat(events) if events else pa.table({})
+    return Parsed(made, pa.table({}), tally, parts=pa.concat_tables(unfinished) if unfinished else parts)
 
 
 def _read(made: Cut, offsets: Ints, clock: Clock, *, whole_only: bool, order_of: Ints | None = None) -> _Read:
@@ -148,19 +155,44 @@ def _parts(block: Block, lines: Ints, keys: pa.StringArray, layouts: list[Layout
     )
 
 
+def _last_runs(parts: pa.Table) -> pa.Table:
+    """Of each source the lines that may be of its last record."""
+    starts, rank = _runs(parts), parts["source_rank"].to_numpy()
+    run = np.cumsum(np.isin(np.arange(len(parts)), starts))
+    last = np.zeros(int(rank.max()) + 1, np.int64)
+    np.maximum.at(last, rank, run)
+    return parts.filter(pa.array(run == last[rank]))
+
+
+def _recent(parts: pa.Table) -> pa.Table:
+    """Of parts of sessions those that may go on: of the last day."""
+    if not len(parts):
+        return parts
+    written = pc.utf8_slice_codeunits(parts["text"], 0, 19)
+    moments = pc.strptime(written, format="%Y-%m-%dT%H:%M:%S", unit="s", error_is_null=True)
+    seconds = moments.cast(pa.int64()).fill_null(0).to_numpy()
+    recent = pa.array(seconds >= seconds.max() - _SESSION_ENDS)
+    return parts.filter(pc.is_in(parts["queue_id"], parts["queue_id"].filter(recent).unique()))
+
+
 def _settle_records(parts: pa.Table) -> list[tuple[pa.Table, Tally]]:
     """Records of lines that stand next to each other in one source."""
     if not len(parts):
         return []
+    starts = _runs(parts)
+    ends = [*starts[1:], len(parts)]
+    return [_settle_run(parts.slice(a, b - a)) for a, b in zip(starts, ends, strict=True)]
+
+
+def _runs(parts: pa.Table) -> list[int]:
+    """Where among parts of records those begin that do not stand next to the one before."""
     rank, offset = parts["source_rank"].to_numpy(), parts["offset"].to_numpy()
     size = pc.binary_length(parts["text"]).to_numpy()
     form = pc.dictionary_encode(parts["layout"]).combine_chunks().indices.to_numpy()
     apart = np.ones(len(parts), bool)
     # One line end, of one byte or two, stands between neighbours.
     apart[1:] = (rank[1:] != rank[:-1]) | (form[1:] != form[:-1]) | (offset[1:] > offset[:-1] + size[:-1] + 2)
-    starts = np.flatnonzero(apart).tolist()
-    ends = [*starts[1:], len(parts)]
-    return [_settle_run(parts.slice(a, b - a)) for a, b in zip(starts, ends, strict=True)]
+    return np.flatnonzero(apart).tolist()
 
 
 def _settle_run(parts: pa.Table) -> tuple[pa.Table, Tally]:
@@ -169,8 +201,11 @@ def _settle_run(parts: pa.Table) -> tuple[pa.Table, Tally]:
     return _settled(parts, lines, made, _read(made, parts["offset"].to_numpy(), Clock(), whole_only=False))
 
 
-def _settle_sessions(parts: pa.Table) -> tuple[pa.Table, Tally]:
-    """Sessions of rows from several stretches, and from several sources: that which has its first row is the first."""
+def _settle_sessions(parts: pa.Table) -> tuple[tuple[pa.Table, Tally], Bools]:
+    """Sessions of rows from several stretches, and from several sources: that which has its first row is the first.
+
+    Also which rows are of sessions that are whole.
+    """
     key = pc.dictionary_encode(parts["queue_id"]).combine_chunks().indices.to_numpy()
     rank = parts["source_rank"].to_numpy()
     _, source = np.unique(key * (int(rank.max()) + 1) + rank, return_inverse=True)
@@ -191,7 +226,11 @@ def _settle_sessions(parts: pa.Table) -> tuple[pa.Table, Tally]:
         junk.append(rows[made.junk])
     made = Cut(pieces, none, np.concatenate(junk), none, [], Layout())
     read = _read(made, parts["offset"].to_numpy(), Clock(), whole_only=False, order_of=in_turn)
-    return _settled(parts, lines, made, read)
+    whole = np.zeros(len(parts), bool)
+    if spoken := [piece for piece in pieces if len(piece)]:
+        said = protocol.Rows.of(spoken)
+        whole[said.line] = said.whole(in_turn[said.line])
+    return _settled(parts, lines, made, read), whole
 
 
 def _lines(parts: pa.Table) -> Spans:

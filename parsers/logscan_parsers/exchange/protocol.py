@@ -151,10 +151,10 @@ class Rows:
     def _pairs(self) -> dict[str, tuple[Spans, Bools]]:
         return {"connector": self.connector, "data": self.data, "context": self.context}
 
-    def whole(self) -> Bools:
-        """Which rows are of sessions that are here from their first row to their last."""
+    def whole(self, order_of: Ints | None = None) -> Bools:
+        """Which rows are of sessions that are here from their first row to their last; `order_of` as in `read`."""
         codes = self.keys.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        order = np.argsort(codes, kind="stable")
+        order = np.lexsort((np.arange(len(self)) if order_of is None else order_of, codes))
         begins = _begins(codes[order], self.sequence[order])
         number = np.cumsum(begins) - 1
         first = np.flatnonzero(begins)

@@ -19,14 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import syslog
+from logscan.clock import SECOND
 from logscan.columns import concat, put, timestamps, word, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exim import arrival, delivery, pieces, policy
-from logscan_parsers.exim.copies import LOGS, log_of, refusals, told, twins
+from logscan_parsers.exim.copies import LOGS, PROCESS, log_of, refusals, told, twins
 from logscan_parsers.exim.line import Lines, cut, header, known, needless, stamps
 
 __all__ = ["parser"]
+
+# A process writes the pieces of an entry, and an entry again for another log, at once.
+SETTLED = 10 * SECOND
 
 # Debian's is exim4, cPanel's exim; syslog_processname sets any, which should say exim somewhere.
 _PROGRAM = re.compile(r"(?:^|[/-])exim\d?(?:$|[-_.])")
@@ -207,6 +211,8 @@ def _entries(parts: pa.Table, entries: pieces.Entries, found: _Found) -> Ints:
     first = entries.first
     known_of = [name for name in ("source", "source_rank") if name in parts.column_names]
     beside = pa.table({"recipient": entries.recipient} | {name: parts[name].take(pa.array(first)) for name in known_of})
+    if known_of:
+        beside = beside.append_column(PROCESS, parts["queue_id"].take(pa.array(first)))
     host = parts["host"].cast(pa.string()).combine_chunks().dictionary_encode()
     lines = cut(
         np.arange(len(first)),
@@ -225,7 +231,10 @@ def settle(parts: pa.Table) -> Parsed:
     entries = pieces.join(parts, [parts["offset"].to_numpy(), parts["source_rank"].to_numpy()])
     found = _Found()
     missed = _entries(parts, entries, found)
+    # What several processes say alike is not one's saying it twice.
     events = twins(_in_order(found.events))
+    if len(events):
+        events = events.drop_columns([PROCESS])
     sizes = entries.ends - entries.starts
     unread = np.sort(np.concatenate((entries.rest, _members(entries, missed))))
     shown = parts.take(pa.array(unread[:MAX_SAMPLES]))
@@ -235,7 +244,18 @@ def settle(parts: pa.Table) -> Parsed:
     )
     understood = int(sizes.sum()) - int(sizes[missed].sum())
     tally = Tally(understood, len(parts) - understood - len(unread), 0, len(unread), samples)
-    return Parsed(told(events), concat(found.messages) if found.messages else pa.table({}), tally)
+    messages = concat(found.messages) if found.messages else pa.table({})
+    return Parsed(told(events), messages, tally, parts=parts.filter(_unfinished(parts)))
+
+
+def _unfinished(parts: pa.Table) -> pa.Array:
+    """The parts of processes that wrote in the last seconds of a source: what follows may belong to them."""
+    time, source = parts["time"].cast(pa.int64()).to_numpy(), parts["source_rank"].to_numpy()
+    last = np.full(int(source.max(initial=-1)) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(last, source, time)
+    recent = pa.array(time >= last[source] - SETTLED)
+    keys = pc.binary_join_element_wise(parts["host"].cast(pa.string()), parts["queue_id"].cast(pa.string()), " ")
+    return pc.is_in(keys, keys.filter(recent).unique())
 
 
 def _read(lines: Lines, offsets: Ints, repeats: Ints, found: _Found, beside: pa.Table | None = None) -> Ints:
@@ -299,7 +319,8 @@ def _together(tables: list[pa.Table]) -> pa.Table:
 
 def _in_order(tables: list[pa.Table]) -> pa.Table:
     table = _together(tables)
-    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable"))) if len(table) else table
+    order = [table[name].to_numpy() for name in ("offset", "source_rank") if name in table.column_names]
+    return table.take(pa.array(np.lexsort(order))) if len(table) else table
 
 
 parser = Parser(

@@ -21,7 +21,9 @@ from logscan.spans import Bools, Ints
 
 MAIN, REJECT, PANIC, SYSLOG, AGAIN = LOGS = ("main", "reject", "panic", "syslog", "syslog-reject")
 
-_SAME = ("host", "queue_id", "action", "stage", "code", "reply", "sender", "client_host", "client_ip")
+PROCESS = "process_id"
+"""The column with the process of an entry that was put together from lines elsewhere."""
+_SAME = ("host", PROCESS, "queue_id", "action", "stage", "code", "reply", "sender", "client_host", "client_ip")
 _REFUSALS = ("rejected", "discarded", "aborted")
 _TWICE = (*_REFUSALS, "deferred", "bounced", "held")
 
