@@ -1,8 +1,8 @@
 """Is the cause right? Judges replies that the rules were not written from, by source and by cause; and how fast.
 
 Of the corpora, the rules were written with one half at hand (`written_from`); the other is only measured. The replies
-of data/mta were given by a scripted server to real ones, and by these. exam.jsonl has harder ones, written
-before a look at how they are judged. The model learnt from none of all these: benchmarks/train.py says from what.
+of data/mta were given by a scripted server to real ones, and by these; exam.jsonl has harder ones, of many manners,
+written before a look at how they are judged. The model learnt from none of them: benchmarks/train.py says from what.
 Exits 1 below the targets.
 """
 

@@ -4,8 +4,8 @@
     python benchmarks/train.py --without gmail,ovh    # without these sources, to measure on them
 
 The replies: learnt.jsonl and learnt.toml beside this file, the known replies of the tests, the examples of the rules.
-All are the project's own. The same replies give the same model. To be run after a change of rules or of the mask: a
-test compares the mark of all these with that in the model.
+All are the project's own. The same replies give the same model. To be run after a change of rules or of the mask; a
+test compares the mark of these with the one in the model.
 """
 
 from __future__ import annotations

@@ -28,12 +28,13 @@ def language_of(asked: str | None, environment: Mapping[str, str] = os.environ) 
     >>> language_of(None, {"LANG": "th_TH.UTF-8"}), language_of(None, {"LANG": "fr_FR.UTF-8"}), language_of("th_TH")
     ('th', 'en', 'th')
     """
-    known = catalogue.languages()
+    known = catalogue.language_names()
     if asked is not None:
         name = asked.replace("-", "_").split("_")[0].lower()
         if name in known:
             return name
-        words = {**{own.lower(): language for language, own in known.items()}, **{name: name for name in known}}
+        own = {word.lower(): language for language, word in catalogue.languages().items()}
+        words = {**own, **{name: name for name in known}}
         near = difflib.get_close_matches(asked.lower(), words, 1)
         hint = f"did you mean {words[near[0]]}?" if near else f"there are: {', '.join(known)}"
         raise ValueError(f"--lang {asked!r}: no such language; {hint}")

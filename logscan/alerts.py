@@ -6,7 +6,7 @@ import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import pyarrow.dataset as ds
 from logscan.config import Alerts, Rule, duration
 from logscan.counts import FAILED, SENT, count, deliveries, rollup, total
 from logscan.durable import replacing
-from logscan.publish.text import percent, safe
+from logscan.language import ENGLISH, Language
+from logscan.publish.text import moment, percent, safe
 from logscan.run import Run
 
 # What a rule asks for, where it does not say.
@@ -45,29 +46,53 @@ class Alert:
         """What makes it the same alert tomorrow."""
         return f"{self.rule}\t{self.about}"
 
-    def __str__(self) -> str:
-        state = f"ended {self.ended}, began {self.began}" if self.ended else f"since {self.began}"
-        return safe(f"{self.rule}{f': {self.about}' if self.about else ''}: {self.said} ({state})", 500)
+    def told(self, language: Language = ENGLISH) -> str:
+        """It in a line.
+
+        >>> Alert("refused", "a.example", "2 of 2 deliveries failed", "2026-11-23T12:00:00+00:00").told()
+        'refused: a.example: 2 of 2 deliveries failed (since 2026-11-23T12:00:00+00:00)'
+        """
+        state = language.say("alert.ended" if self.ended else "alert.since", began=self.began, ended=self.ended)
+        form = "alert.line-about" if self.about else "alert.line"
+        return safe(language.say(form, rule=self.rule, about=self.about, said=self.said, state=state), 500)
 
 
-def holding(rules: Sequence[Rule], events: ds.Dataset, run: Run, now: datetime) -> list[Alert]:
+def holding(
+    rules: Sequence[Rule],
+    events: ds.Dataset,
+    run: Run,
+    now: datetime,
+    language: Language = ENGLISH,
+    before: Sequence[Alert] = (),
+) -> list[Alert]:
     """The alerts that hold now: `events` are those of the store, `run` what was read just now.
+
+    Too few new lines say nothing of what is understood of them: then those that held `before` go on.
 
     >>> from datetime import timedelta
     >>> from logscan.report import Asked
     >>> now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     >>> bounce = {"time": now - timedelta(hours=1), "action": "bounced", "recipient_domain": "a.example"}
     >>> rule = Rule("refused", "failure-rate", by="domain", above=0.5, least=2)
-    >>> [str(alert) for alert in holding([rule], Asked.of(bounce, bounce).events, Run((), ()), now)]
-    ['refused: a.example: 2 of 2 deliveries failed (100 %) (since 2026-11-23T12:00:00+00:00)']
+    >>> [alert.said for alert in holding([rule], Asked.of(bounce, bounce).events, Run((), ()), now)]
+    ['2 of 2 deliveries failed (100 %)']
     """
     began = now.astimezone(UTC).isoformat(timespec="seconds")
-    return [
-        Alert(rule.name, about, said, began)
-        for rule in rules
-        for about, said in _WATCH[rule.watch](rule, events, run, now)
-        if not rule.only or about in rule.only
-    ]
+    found = []
+    for rule in rules:
+        if rule.watch == "coverage" and run.tally.lines < _least(rule):
+            found += [alert for alert in before if alert.rule == rule.name]
+            continue
+        found += [
+            Alert(rule.name, about, said, began)
+            for about, said in _WATCH[rule.watch](rule, events, run, now, language)
+            if not rule.only or about in rule.only
+        ]
+    return found
+
+
+def _least(rule: Rule) -> int:
+    return LEAST[rule.watch] if rule.least is None else rule.least
 
 
 def _recent(events: ds.Dataset, since: datetime, until: datetime) -> ds.Expression:
@@ -75,10 +100,10 @@ def _recent(events: ds.Dataset, since: datetime, until: datetime) -> ds.Expressi
     return (pc.field("time") >= first) & (pc.field("time") <= last)
 
 
-def _failing(rule: Rule, events: ds.Dataset, _: Run, now: datetime) -> Iterator[tuple[str, str]]:
+def _failing(rule: Rule, events: ds.Dataset, _: Run, now: datetime, language: Language) -> Iterator[tuple[str, str]]:
     """Failures among deliveries; of a cause, among all deliveries."""
     when = _recent(events, now - duration(rule.window), now)
-    least = rule.least or LEAST[rule.watch]
+    least = _least(rule)
     by = [] if rule.by == "all" else [COLUMNS[rule.by]]
     counted = count(events, ["action", *by], where=when & SENT)
     went = deliveries(counted, by if rule.by != "cause" else [])
@@ -91,30 +116,35 @@ def _failing(rule: Rule, events: ds.Dataset, _: Run, now: datetime) -> Iterator[
         rate = row["failures"] / row["deliveries"] if row["deliveries"] else 0.0
         about = row[by[0]] if by else ""
         if about is not None and row["deliveries"] >= least and rate > rule.above:
-            yield about, f"{row['failures']:,} of {row['deliveries']:,} deliveries failed ({percent(rate)})"
+            numbers = {name: row[name] for name in ("failures", "deliveries")}
+            yield about, language.say("alert.failing", **numbers, rate=percent(rate))
 
 
-def _blocklisted(rule: Rule, events: ds.Dataset, _: Run, now: datetime) -> Iterator[tuple[str, str]]:
+def _blocklisted(
+    rule: Rule, events: ds.Dataset, _: Run, now: datetime, language: Language
+) -> Iterator[tuple[str, str]]:
     """Refusals of our address, by the list that the reply names."""
     when = _recent(events, now - duration(rule.window), now)
     refused = SENT & FAILED & (pc.field("cause").cast(pa.string()) == "blocklisted")
     for row in count(events, ["detail"], where=when & refused).to_pylist():
-        if row["events"] >= (rule.least or LEAST[rule.watch]):
-            yield row["detail"] or "", f"{row['events']:,} deliveries refused because our address is on a block list"
+        if row["events"] >= _least(rule):
+            yield row["detail"] or "", language.say("alert.blocklisted", number=row["events"])
 
 
-def _uncovered(rule: Rule, _: ds.Dataset, run: Run, now: datetime) -> Iterator[tuple[str, str]]:
+def _uncovered(rule: Rule, _: ds.Dataset, run: Run, now: datetime, language: Language) -> Iterator[tuple[str, str]]:
     tally = run.tally
-    if tally.lines >= (rule.least or LEAST[rule.watch]) and tally.unread / tally.lines > rule.above:
-        yield "", f"{tally.unread:,} of {tally.lines:,} lines not understood ({percent(tally.unread / tally.lines)})"
+    if tally.lines and tally.unread / tally.lines > rule.above:
+        rate = percent(tally.unread / tally.lines)
+        yield "", language.say("alert.coverage", unread=tally.unread, lines=tally.lines, rate=rate)
 
 
-def _silent(rule: Rule, events: ds.Dataset, _: Run, now: datetime) -> Iterator[tuple[str, str]]:
+def _silent(rule: Rule, events: ds.Dataset, _: Run, now: datetime, language: Language) -> Iterator[tuple[str, str]]:
     """Hosts that logged before, and do so no more."""
     window = duration(rule.window)
     for row in count(events, ["host"], where=_recent(events, now - MISSED * window, now)).to_pylist():
         if row["last"] < now - window:
-            yield row["host"] or "", f"no event for {rule.window}, the last one at {row['last']:%Y-%m-%d %H:%M} UTC"
+            last = moment(row["last"], seconds=False)
+            yield row["host"] or "", language.say("alert.silent", window=rule.window, last=last)
 
 
 _WATCH: Mapping[str, Any] = {
@@ -142,9 +172,20 @@ def turns(before: Sequence[Alert], now: Sequence[Alert], at: datetime) -> tuple[
     return on, [*(alert for alert in on if alert.key not in known), *over]
 
 
-def as_json(host: str, alerts: Sequence[Alert]) -> bytes:
+def listed(alerts: Sequence[Alert]) -> pa.Table:
+    """Alerts as a table: rule, about, said, began, ended (times in UTC)."""
+    moments = ("began", "ended")
+    rows = [
+        asdict(one) | {name: datetime.fromisoformat(at) if (at := getattr(one, name)) else None for name in moments}
+        for one in alerts
+    ]
+    schema = [(one.name, pa.timestamp("us", "UTC") if one.name in moments else pa.string()) for one in fields(Alert)]
+    return pa.Table.from_pylist(rows, schema=pa.schema(schema))
+
+
+def as_json(host: str, alerts: Sequence[Alert], language: Language = ENGLISH) -> bytes:
     """What webhooks and commands get: host, text (all in words), alerts (rule, about, said, began, ended)."""
-    text = "\n".join(map(str, alerts))
+    text = "\n".join(alert.told(language) for alert in alerts)
     return json.dumps({"host": host, "text": text, "alerts": [asdict(alert) for alert in alerts]}).encode()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as to_json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,5 +58,7 @@ def _is_file(word: str) -> bool:
 
 def _line(row: object) -> str:
     """A JSON object that a terminal can show: letters as they are, what is not seen as its escape."""
-    text = to_json.dumps(row, ensure_ascii=False)
-    return "".join(letter if letter.isprintable() else to_json.dumps(letter)[1:-1] for letter in text)
+    from json import dumps
+
+    text = dumps(row, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else dumps(letter)[1:-1] for letter in text)

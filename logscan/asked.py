@@ -21,7 +21,6 @@ from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
 from logscan.run import Run
 from logscan.schema import EVENTS
-from logscan.store import Store
 
 # Of five digits at most: two thousand years.
 _LAST = re.compile(r"([0-9]{1,5})\s*([wdhm])")
@@ -132,6 +131,8 @@ def opened(
     if wanted.last:
         _span(wanted.last)
     privacy = options.privacy()
+    if store:
+        from logscan.store import Store
     if store and not privacy:
         held = Store.open(store, create=False)
         yield _filtered(held.dataset(), wanted), held.run()

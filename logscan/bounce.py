@@ -7,14 +7,11 @@ send, quote the reply in their text.
 from __future__ import annotations
 
 import email
-import email.policy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 
-# The report stands before the message that it returns, however large that is.
-MAX_READ = 4 << 20
 MAX_TEXT = 1 << 16
 MAX_WORDS = 2000
 
@@ -89,7 +86,7 @@ def read(data: bytes) -> list[Returned]:
     >>> told.recipient, told.enhanced, told.server, told.reply
     ('ann@there.example', '5.1.1', 'mx.there.example', '550 5.1.1 No such user')
     """
-    mail = email.message_from_bytes(data[:MAX_READ])
+    mail = email.message_from_bytes(data)
     parts = list(_parts(mail))
     told = [one for part in parts if part.get_content_type() in STATUS_TYPES for one in _status(part)]
     return told or _quoted("\n\n".join(_texts(mail)))

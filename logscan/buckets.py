@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from logscan import spool
 from logscan.correlate import bucket
 
 BUCKETS = 1024
@@ -46,9 +47,7 @@ def write_bucketed(table: pa.Table, path: Path, kind: str) -> Bucketed | None:
         return None
     places = bucket(table, BUCKETS)
     order = np.argsort(places, kind="stable")
-    table = table.take(pa.array(order)).combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    spool.write(table.take(pa.array(order)), path)
     return Bucketed(path, kind, np.searchsorted(places[order], np.arange(BUCKETS + 1)))
 
 
@@ -75,9 +74,4 @@ def groups(files: Iterable[Bucketed], size: int = ROWS_AT_ONCE) -> list[list[Sli
 
 def load(slices: Iterable[Slice], kind: str) -> list[pa.Table]:
     """The rows of a kind, a table for each file."""
-    tables = []
-    for part in slices:
-        if part.kind == kind:
-            with pa.memory_map(str(part.path)) as file:
-                tables.append(pa.ipc.open_file(file).read_all().slice(part.start, part.end - part.start))
-    return tables
+    return [spool.read(part.path).slice(part.start, part.end - part.start) for part in slices if part.kind == kind]

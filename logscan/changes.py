@@ -306,8 +306,13 @@ def span(day: date, zone: tzinfo | None) -> tuple[datetime, datetime]:
 
 def within(day: date, zone: tzinfo | None) -> ds.Expression:
     """The filter for events of a day."""
-    begin, end = (pa.scalar(moment, pa.timestamp("us", "UTC")) for moment in span(day, zone))
-    return (pc.field("time") >= begin) & (pc.field("time") < end)
+    return between(*span(day, zone))
+
+
+def between(begin: datetime, end: datetime) -> ds.Expression:
+    """The filter for events from one moment on, up to and without another."""
+    first, last = (pa.scalar(moment, pa.timestamp("us", "UTC")) for moment in (begin, end))
+    return (pc.field("time") >= first) & (pc.field("time") < last)
 
 
 def daily(events: ds.Dataset, day: date, zone: tzinfo | None, weeks: int = WEEKS) -> dict[Kind, Series]:

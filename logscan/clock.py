@@ -101,7 +101,8 @@ class Clock:
     def zoned(self, wall: Ints, offsets: Ints) -> Ints:
         """Moments of stamps with a year but no zone (microseconds since 1970 on the wall)."""
         place = np.maximum(np.searchsorted(self.offsets, offsets, "right") - 1, 0)
-        return self._instant(wall, self.moments[place])
+        first, which = stretches(wall, place)
+        return self._instant(wall[first], self.moments[place[first]])[which]
 
     def _nearest(self, wall: Ints, years: Ints | int, near: Ints) -> Ints:
         return self._instant(in_year(wall, years), near)
@@ -109,9 +110,12 @@ class Clock:
     def _instant(self, wall: Ints, near: Ints) -> Ints:
         if self.zone is UTC:
             return wall.copy()
-        quarters, where = np.unique(wall // QUARTER, return_inverse=True)
+        quarter = wall // QUARTER
+        begins, which = stretches(quarter)
+        quarters, where = np.unique(quarter[begins], return_inverse=True)
         first, second = (
-            np.array([_offset(q, self.zone, fold) for q in quarters.tolist()], np.int64)[where] for fold in (0, 1)
+            np.array([_offset(q, self.zone, fold) for q in quarters.tolist()], np.int64)[where][which]
+            for fold in (0, 1)
         )
         early, late = wall - first, wall - second
         # Logs go forward: an hour that comes twice is its second coming where the first would step back. In the gap of

@@ -46,8 +46,22 @@ def words(codes: npt.NDArray[Any], values: Sequence[str | None]) -> pa.Dictionar
         if value is not None:
             distinct.setdefault(value, len(distinct))
     place = np.array([*(distinct.get(value, -1) for value in values), -1], np.int32)
-    codes = place[np.where(codes < 0, -1, codes)]
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(distinct), pa.string()))
+    if len(codes) and codes.min() < -1:
+        codes = np.maximum(codes, -1)
+    codes = place[codes]
+    missing = codes < 0
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes, mask=missing if missing.any() else None), pa.array(list(distinct), pa.string())
+    )
+
+
+def timestamps(micros: npt.NDArray[np.int64]) -> pa.TimestampArray:
+    """A column of moments in UTC, of microseconds since 1970.
+
+    >>> str(timestamps(np.array([1_763_933_383_000_000]))[0])
+    '2025-11-23 21:29:43+00:00'
+    """
+    return pa.array(micros).view(pa.timestamp("us", "UTC"))
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:

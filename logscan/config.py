@@ -12,11 +12,13 @@ import re
 import stat
 import tomllib
 import types
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from logscan.catalogue import LANGUAGE, languages
 from logscan.plan import Options, UsageError
 
 _SPAN = re.compile(r"([1-9][0-9]{0,3})\s*([dhm])")
@@ -49,6 +51,15 @@ class Kept:
     """Where the events are kept."""
 
     path: str = _key("Folder of the store; made where there is none.", example='"/var/lib/logscan/store"')
+    anonymize: Literal["keyed", "domain"] | None = _key(
+        "Take people out of all that is kept, shown, mailed and told: `keyed` (pseudonyms by `key`) or `domain` "
+        "(domains only). A store is of one kind.",
+        None,
+        '"keyed"',
+    )
+    key: str | None = _key(
+        "File of the secret of the pseudonyms; made where there is none. Keep it apart.", None, '"/etc/logscan/key"'
+    )
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,8 @@ class Page:
     tz: str | None = _key("Zone in which days begin and end; else this machine's.", None, '"Europe/Berlin"')
     top: int | None = _key("Rows of each table; else as fits the place.", None, "20")
     host: str | None = _key("Name of the server in subjects; else this machine's.", None, '"mx1"')
+    language: str = _key("Language of the page, the mail and the alerts: en, th.", LANGUAGE, '"th"')
+    queue_days: int = _key("Days that mail may wait in the queue: so long the report looks back for it.", 7)
 
 
 @dataclass(frozen=True)
@@ -152,8 +165,10 @@ class Config:
 
     def reading(self) -> Options:
         """How the logs are to be read."""
-        one = self.sources
-        return Options(one.format, one.tz, one.year, one.workers, rules=one.rules)
+        one, kept = self.sources, self.store
+        return Options(
+            one.format, one.tz, one.year, one.workers, rules=one.rules, anonymize=kept.anonymize, key=kept.key
+        )
 
     def zone(self) -> tzinfo | None:
         """The zone of days; None is this machine's. Raises `UsageError`."""
@@ -212,10 +227,7 @@ def duration(text: str) -> timedelta:
 def _made(of: Any, data: dict[str, Any], place: str, wrong: list[tuple[str, str]]) -> Any:
     """The table as a value of its class; what is wrong with it goes to `wrong`."""
     hints = get_type_hints(of)
-    for key in data.keys() - hints.keys():
-        near = difflib.get_close_matches(key, hints, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(hints)}"
-        wrong.append((place + key, f"no such key; {hint}"))
+    wrong += [(place + key, f"no such key; {_nearest(key, hints)}") for key in data.keys() - hints.keys()]
     values: dict[str, Any] = {}
     for one in fields(of):
         if one.name in data:
@@ -226,6 +238,11 @@ def _made(of: Any, data: dict[str, Any], place: str, wrong: list[tuple[str, str]
         return of(**values)
     except TypeError:
         return None  # something that must be there is missing, and was told
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def _value(hint: Any, value: Any, key: str, wrong: list[tuple[str, str]]) -> Any:
@@ -264,6 +281,8 @@ def _senseless(config: Config) -> list[tuple[str, str]]:
             Options(tz=tz).zone()
         except UsageError:
             wrong.append((key, f"{tz!r} is no time zone; use a name such as Europe/Berlin or UTC"))
+    if (config.store.anonymize == "keyed") != bool(config.store.key):
+        wrong.append(("store.key", 'goes with anonymize = "keyed"'))
     mail = config.mail
     if mail.smtp_user and not (mail.smtp_password_env or mail.smtp_password_file):
         wrong.append(("mail.smtp_user", "needs smtp_password_env or smtp_password_file"))
@@ -284,10 +303,17 @@ def _senseless(config: Config) -> list[tuple[str, str]]:
     names = [rule.name for rule in config.alerts.rule]
     wrong += [("alerts.rule.name", f"{name!r} stands twice") for name in sorted(set(names)) if names.count(name) > 1]
     for rule in config.alerts.rule:
+        if rule.only and (rule.watch == "coverage" or (rule.watch == "failure-rate" and rule.by == "all")):
+            wrong.append(("alerts.rule.only", "names some of many; this rule is of all: say `by`"))
         try:
             duration(rule.window)
         except ValueError as error:
             wrong.append(("alerts.rule.window", str(error)))
+    if config.report.language not in languages():
+        hint = _nearest(config.report.language, languages())
+        wrong.append(("report.language", f"{config.report.language!r} is no language here; {hint}"))
+    if config.report.queue_days < 0:
+        wrong.append(("report.queue_days", "is less than nothing"))
     if config.retention.days < 0:
         wrong.append(("retention.days", "is less than nothing"))
     return wrong

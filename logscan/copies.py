@@ -8,6 +8,7 @@ and names its logs in the order of preference. All events are kept; those that a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ APART = 10 * SECOND
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _LONGEST = 512
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 def happening(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -45,18 +47,24 @@ def happening(*columns: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.DictionaryArray):
+        known = np.append(_numbers(column.dictionary), _numbers(pa.nulls(1, pa.string())))
+        return np.asarray(known[column.indices.fill_null(len(known) - 1).to_numpy()], np.uint64)
     spans = Spans.of(column.cast(pa.string()))
     length = np.minimum(spans.length, _LONGEST)
     number = (length + 2).astype(np.uint64) * _ODD
     rows = np.flatnonzero(length > 0)
-    at = 0
+    at, left, mixed = spans.start[rows], length[rows], number[rows]
     while len(rows):
-        word = spans.buffer.words[spans.start[rows] + at]
-        left = np.minimum(length[rows] - at, 8).astype(np.uint64)
-        mixed = (number[rows] ^ (word & (~np.uint64(0) >> (np.uint64(64) - left * np.uint64(8))))) * _ODD
-        number[rows] = mixed ^ (mixed >> np.uint64(31))
-        at += 8
-        rows = rows[length[rows] > at]
+        mixed = (mixed ^ (spans.buffer.words[at] & _FIRST_BYTES[np.minimum(left, 8)])) * _ODD
+        mixed ^= mixed >> np.uint64(31)
+        number[rows] = mixed
+        at, left = at + 8, left - 8
+        going_on = np.flatnonzero(left > 0)
+        if len(going_on) < len(rows):
+            rows, at, left, mixed = rows[going_on], at[going_on], left[going_on], mixed[going_on]
     return number
 
 
@@ -64,10 +72,17 @@ def preferred(events: pa.Table, mta: str, logs: Sequence[str]) -> pa.Table:
     """Events of one parser with the place of their log in its order of preference; happenings are its own alone."""
     if HAPPENING not in events.column_names:
         return events
-    place = pc.index_in(events["log"].cast(pa.string()), pa.array(logs, pa.string()))
-    events = put(events, PREFERENCE, pc.fill_null(place, len(logs)).cast(pa.int8()))
-    own = happening(pa.array([mta]))[0].as_py()
-    return put(events, HAPPENING, pc.bit_wise_xor(events[HAPPENING].cast(pa.int64()), own))
+    log = events["log"].combine_chunks()
+    log = log if pa.types.is_dictionary(log.type) else log.cast(pa.string()).dictionary_encode()
+    order = {name: place for place, name in enumerate(logs)}
+    places = np.array([*(order.get(name, len(logs)) for name in log.dictionary.to_pylist()), len(logs)], np.int8)
+    events = put(events, PREFERENCE, pa.array(places[log.indices.fill_null(-1).to_numpy()]))
+    return put(events, HAPPENING, pc.bit_wise_xor(events[HAPPENING].cast(pa.int64()), _of_parser(mta)))
+
+
+@cache
+def _of_parser(mta: str) -> int:
+    return int(happening(pa.array([mta]))[0].as_py())
 
 
 def marked(events: pa.Table) -> pa.Table:

@@ -40,6 +40,8 @@ class Settled(NamedTuple):
 def settle(events: pa.Table, messages: pa.Table) -> Settled:
     """Settles what one stretch of one source can: `events` and `messages` of it, as a parser gives them.
 
+    What is settled comes in line order.
+
     >>> messages = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A1", "A2"], "offset": [0, 90, 30],
     ...                      "mark": pa.array([BEGIN, END, BEGIN], pa.int8()), "client_ip": ["192.0.2.1", None, "::1"]})
     >>> events = pa.table({"host": ["mx"] * 3, "queue_id": ["A1", "A2", None], "offset": [60, 70, 80]})
@@ -55,18 +57,19 @@ def settle(events: pa.Table, messages: pa.Table) -> Settled:
         events = put(events, "queue_id", pa.nulls(len(events), pa.string()))
     named = events["queue_id"].is_valid().to_numpy()
     if not len(messages):
-        mask = pa.array(named)
-        return Settled(events.filter(pc.invert(mask)), events.filter(mask), messages)
+        return Settled(_in_line_order(events, ~named), events.filter(pa.array(named)), messages)
     order = np.concatenate((messages["offset"].to_numpy(), events["offset"].to_numpy()))
     lives, whole = _lives(messages, events, [order])
     done = whole[lives[len(messages) :]] | ~named
     joined = _join(events, messages, lives, done & named)
     joined = _with_recipients(joined, lives[len(messages) :], [order[len(messages) :]], done & named)
-    mask = pa.array(done)
     open_messages = messages.filter(pa.array(~whole[lives[: len(messages)]]))
-    if done.all():
-        return Settled(joined, joined.slice(0, 0), open_messages)
-    return Settled(joined.filter(mask), events.filter(pc.invert(mask)), open_messages)
+    return Settled(_in_line_order(joined, done), events.filter(pa.array(~done)), open_messages)
+
+
+def _in_line_order(events: pa.Table, which: Bools) -> pa.Table:
+    rows = np.flatnonzero(which)
+    return events.take(pa.array(rows[np.argsort(events["offset"].to_numpy()[rows], kind="stable")]))
 
 
 class Rest(NamedTuple):
@@ -191,12 +194,13 @@ def _two_recipients(events: pa.Table, messages: pa.Table, lives: Ints) -> tuple[
 
 
 def settle_alone(events: pa.Table, messages: pa.Table) -> pa.Table:
-    """Settles the events and messages of a source that was parsed in one piece."""
+    """The events of a source that was parsed in one piece, in line order, with what its messages say of them."""
     settled = settle(events, messages)
     if not len(settled.open_events):
         return settled.events
     rest = settle_rest(ranked(settled.open_events, 0), ranked(settled.open_messages, 0))
-    return concat([settled.events, rest.events.drop_columns(["source_rank"])])
+    every = concat([settled.events, rest.events.drop_columns(["source_rank"])])
+    return _in_line_order(every, np.ones(len(every), bool))
 
 
 def by_first_source(parts: pa.Table) -> Iterator[tuple[int, pa.Table]]:
@@ -252,19 +256,20 @@ def _only_open(events: pa.Table, messages: pa.Table) -> Settled:
 def _keys(messages: pa.Table, events: pa.Table) -> Ints:
     """A number for each row's host and queue id; messages first, then events."""
     keys = np.zeros(len(messages) + len(events), np.int64)
-    for name in ("host", "queue_id"):
-        parts = [_encoded(table[name]) for table in (messages, events) if len(table)]
-        if not parts:
-            break
-        encoded = pa.chunked_array([chunk for part in parts for chunk in part.chunks]).unify_dictionaries()
-        encoded = encoded.combine_chunks()
+    tables = [table for table in (messages, events) if len(table)]
+    for name in ("host", "queue_id") if tables else ():
+        encoded = _encoded([table[name] for table in tables])
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         keys = keys * (len(encoded.dictionary) + 1) + codes + 1
     return keys
 
 
-def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+def _encoded(columns: list[pa.ChunkedArray]) -> pa.DictionaryArray:
+    """Columns of strings, below each other, over one dictionary."""
+    if all(pa.types.is_dictionary(column.type) for column in columns):
+        return pa.chunked_array([c for column in columns for c in column.chunks]).unify_dictionaries().combine_chunks()
+    chunks = [c for column in columns for c in column.cast(pa.string()).chunks]
+    return pa.chunked_array(chunks).dictionary_encode().combine_chunks()
 
 
 def _lives(messages: pa.Table, events: pa.Table, order: list[Ints], within: Ints | None = None) -> tuple[Ints, Bools]:

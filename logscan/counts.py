@@ -146,10 +146,10 @@ def between(table: pa.Table) -> pa.Table:
     """The table with a column `between`: the confidence interval of the failure rate of each row, in words.
 
     >>> between(pa.table({"failures": [1], "deliveries": [3]}))["between"].to_pylist()
-    ['6.1 to 79.2 %']
+    ['6.1–79.2 %']
     """
     pairs = zip(table["failures"].to_pylist(), table["deliveries"].to_pylist(), strict=True)
-    words = [f"{100 * low:.1f} to {100 * high:.1f} %" for low, high in (interval(*pair) for pair in pairs)]
+    words = [f"{100 * low:.1f}–{100 * high:.1f} %" for low, high in (interval(*pair) for pair in pairs)]
     return table.append_column("between", pa.array(words, pa.string()))
 
 

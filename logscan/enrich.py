@@ -20,10 +20,15 @@ def enrich(events: pa.Table, mta: str, source: str | None, logs: Sequence[str] =
     source: the file that they stand in, None where their column `source` says so. logs: as `Parser.logs`. What tells
     copies (copies.py) stays, until all events of a moment are at hand.
     """
+    return placed(with_domains(events), mta, source, logs)
+
+
+def placed(events: pa.Table, mta: str, source: str | None, logs: Sequence[str] = ()) -> pa.Table:
+    """The same without domains, of events whose sender and recipient other lines may yet tell."""
     events = put(events, "mta", word(mta, len(events)))
     if source is not None:
         events = put(events, "source", word(source, len(events)))
-    events = preferred(with_domains(events), mta, logs)
+    events = preferred(events, mta, logs)
     made = conform(events)
     for name in (HAPPENING, PREFERENCE):
         if name in events.column_names:
@@ -49,7 +54,10 @@ def domains(addresses: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     at = spans.rfind(b"@")
     domain = Spans(spans.buffer, np.where(at >= 0, at + 1, spans.start), spans.end).where(at >= 0)
     encoded = domain.where(domain.length > 0).to_arrow().dictionary_encode()
-    names = [domain_name(name) for name in encoded.dictionary.to_pylist()]
+    given = encoded.dictionary.to_pylist()
+    names = [domain_name(name) for name in given]
+    if names == given:
+        return encoded
     return words(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), names)
 
 

@@ -10,16 +10,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from logscan import bounce, catalogue
+from logscan import catalogue
 from logscan.catalogue import Cause, Code, Enhanced, Provider
+
+if TYPE_CHECKING:
+    from logscan.parser import Block, Parser
 
 MAX_TEXT = 1 << 16
 MAX_SHOWN = 20
 # A word this near to a cause's name is that name mistyped.
 MAX_NAME, NEAR = 40, 0.8
-# What a question may be at most, in bytes; of a longer one the first so many are read.
-MAX_READ = bounce.MAX_READ
+# What a question may be at most, in bytes; of a longer one the first so many are read. A bounce's report stands before
+# the message that it returns, however large that is.
+MAX_READ = 4 << 20
 
 _DIGITS = re.compile(r"[1-5](?:\d{0,2}|[0-9xX*]?[xX*]|[xX*]{2})", re.ASCII)
 _ENHANCED = re.compile(r"#?([245xX])\.(\d{1,3}|[xX*])(?:\.(\d{1,3}|[xX*]))?", re.ASCII)
@@ -94,6 +99,8 @@ def questions(words: Sequence[str]) -> list[Question]:
 
 def of_bytes(data: bytes) -> list[Question]:
     """What a file or standard input asks: a mail that came back, log lines, or a text. Raises `NotACodeError`."""
+    from logscan import bounce
+
     data = data[:MAX_READ]
     if bounce.is_mail(data):
         told = bounce.read(data)
@@ -167,16 +174,14 @@ def _logged(text: str) -> list[Question]:
     from logscan.lean import pandas_on_demand
 
     pandas_on_demand()
-    from logscan import correlate, plugins
-    from logscan.parser import Block, Parser
-    from logscan.plan import SURE_ENOUGH, surest
+    from logscan import correlate
+    from logscan.parser import Block
 
-    parsers, _ = plugins.load(plugins.PARSERS, Parser)
     block = Block.of((text + "\n").encode("utf-8", "backslashreplace"))
-    name, sure = surest(parsers, block)
-    if sure < SURE_ENOUGH:
+    parser = parser_of(block)
+    if not parser:
         return []
-    parsed = parsers[name].parse(block)
+    parsed = parser.parse(block)
     events = correlate.settle_alone(parsed.events, parsed.messages)
     columns = ("reply", "code", "enhanced", "recipient", "remote_host", "stage", "action")
     rows = events.select([column for column in columns if column in events.column_names]).to_pylist()
@@ -193,6 +198,22 @@ def _logged(text: str) -> list[Question]:
         for row in rows
     }
     return [question for question in asked if question.text]
+
+
+def parser_of(block: Block) -> Parser | None:
+    """The parser that `plan.surest` names, None where it is not sure enough; no more are loaded than that takes."""
+    from logscan import plugins
+    from logscan.guard import SURE_ENOUGH, sure
+    from logscan.parser import Parser
+
+    surest, likely = 0.0, None
+    # Of equally sure ones the last by its name counts, so nothing comes after one that is certain.
+    for parser in plugins.last_first(plugins.PARSERS, Parser):
+        if (found := sure(parser, block)) > surest:
+            surest, likely = found, parser
+        if surest == 1:
+            break
+    return likely if surest >= SURE_ENOUGH else None
 
 
 def _with_codes(reply: str, code: int | None, enhanced: str | None) -> str:

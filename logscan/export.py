@@ -10,12 +10,11 @@ a folder  events.parquet, dimensions/*.parquet and views.sql: the star
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +24,7 @@ import pyarrow.dataset as ds
 from logscan import star
 from logscan.counts import SCAN
 from logscan.durable import replacing, require_folder, sync_file, sync_folder
+from logscan.jsonl import write_lines
 from logscan.parquet import write_events
 from logscan.plan import UsageError
 from logscan.publish.text import FORMULA, spreadsheet
@@ -66,15 +66,6 @@ def check(output: str) -> None:
     require_folder(path)
     if path.suffix.lower() == ".duckdb":
         _duckdb_module()
-
-
-def write_lines(file: IO[str], tables: Iterable[pa.Table]) -> None:
-    """Write events as JSON lines; times are ISO 8601 in UTC."""
-    for table in tables:
-        for row in table.to_pylist():
-            row["time"] = row["time"] and row["time"].isoformat()
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    file.flush()
 
 
 def _tables(events: ds.Dataset) -> Iterator[pa.Table]:

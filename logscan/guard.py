@@ -24,6 +24,8 @@ from logscan.schema import EVENTS, FACTS, WORD
 # How often a parser may fail in a block: what is wrong throughout is not worth a search. The search goes to the first
 # bad line first, so a block that is all bad costs as much as four.
 FAILURES_IN_A_BLOCK = 64
+SURE_ENOUGH = 0.3
+"""How sure a parser must be of a source to read it, unless its format is given."""
 
 _NEEDED = {"events": ("time", "host", "offset"), "messages": ("time", "host", "queue_id", "offset", "mark")}
 _OF_MESSAGES = (*_NEEDED["messages"], *FACTS, "source_rank")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -273,7 +273,8 @@ def ingest(
     wait: for how many seconds to wait for another scan into the store.
     """
     with store.commit(wait) as commit:
-        check_store(store.dataset(), (options or Options()).privacy())
+        privacy = (options or Options()).privacy()
+        check_store(store.dataset(), privacy)
         recognising = Recognising(commit)
         resuming = Resuming(recognising.start, recognising.unchanged, commit.facts)
         with scanning(paths, options, progress=progress, folder=commit.staging, resume=resuming) as scanned:
@@ -282,6 +283,8 @@ def ingest(
             reads = {read.source: read for read in scanned.run.sources}
             for rank, end in scanned.ends.items():
                 read = reads[end.source.name]
+                if privacy:  # as the events name it, so that it can be forgotten by that name
+                    read = replace(read, source=privacy.source(read.source))
                 if sight := recognising.sights.get(rank):
                     commit.read(read, sight.resumes, sight.after, sight.packed if end.whole else None)
                 else:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from logscan import spool
 from logscan.clock import DAY
 from logscan.columns import concat
 from logscan.copies import APART, HAPPENING, marked
@@ -55,8 +56,7 @@ def write_run(events: pa.Table, path: Path) -> SortedRun | None:
         return None
     events = in_order(events)
     times = micros(events)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, events.schema) as writer:
-        writer.write_table(events.combine_chunks(), max_chunksize=BATCH)
+    spool.write(events, path, BATCH)
     starts = range(0, len(events), BATCH)
     return SortedRun(
         path,

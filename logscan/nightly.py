@@ -12,23 +12,28 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
+
 from logscan import alerts, star
 from logscan.alerts import Alert
-from logscan.changes import Change, by_day, changes, daily, within
+from logscan.changes import Change, between, by_day, changes, daily, span, within
 from logscan.config import Config
 from logscan.durable import replacing
 from logscan.ingest import ingest
 from logscan.pipeline import Progress
 from logscan.plan import UsageError
 from logscan.post import message, send
+from logscan.privacy import PrivacyError
 from logscan.publish import check_path, gather, write
+from logscan.publish.files import shortcomings
 from logscan.publish.findings import Findings
 from logscan.publish.night import of_day, of_night
 from logscan.publish.text import safe
+from logscan.report import Before
 from logscan.run import Problem, Run
 from logscan.store import Store
 
@@ -79,11 +84,7 @@ def nightly(
     if page:
         check_path(page)
     store = Store.open(Path(config.store.path), create=not dry_run)
-    run = (
-        Run((), ())
-        if dry_run
-        else ingest(config.sources.paths, store, config.reading(), progress=progress, wait=PATIENCE)
-    )
+    run = Run((), ()) if dry_run else _read(config, store, progress)
     if run.sources:
         star.write(store.path)
     night = _asked(config, store, run, of, now)
@@ -91,6 +92,7 @@ def nightly(
         night.done.append(f"write {page}")
         if not dry_run:
             write(night.findings, page, store.dataset().filter(within(of, zone)))
+            night.problems += shortcomings(night.findings, page)
     _deliver(config, night, store.path, to or config.mail.to, again=day is not None, dry_run=dry_run)
     if config.retention.days:
         before = now.date() - timedelta(days=config.retention.days)
@@ -98,6 +100,17 @@ def nightly(
         if not dry_run and store.prune(before):
             star.write(store.path)
     return night
+
+
+def _read(config: Config, store: Store, progress: Progress | None) -> Run:
+    """New lines into the store; the account of it names nobody where the store does not. Raises `UsageError`."""
+    reading = config.reading()
+    try:
+        run = ingest(config.sources.paths, store, reading, progress=progress, wait=PATIENCE)
+    except PrivacyError as error:
+        raise UsageError(f"{store.path}: {error} (in the config file: store.anonymize, store.key)") from None
+    privacy = reading.privacy()
+    return privacy.account(run) if privacy else run
 
 
 def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> Night:
@@ -108,9 +121,17 @@ def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> 
     zone = config.zone()
     series = daily(events, day, zone)
     changed = changes(series)
-    findings = gather(events.filter(within(day, zone)), told, top=config.report.top)
-    findings = of_night(findings, changed, by_day(series, day))
-    on, turned = alerts.turns(state.alerts, alerts.holding(config.alerts.rule, events, run, now), now)
+    findings = gather(
+        events.filter(within(day, zone)),
+        told,
+        top=config.report.top,
+        language=config.report.language,
+        before=_before(events, day, zone, config.report.queue_days),
+    )
+    holding = alerts.holding(config.alerts.rule, events, run, now, findings.language, state.alerts)
+    on, turned = alerts.turns(state.alerts, holding, now)
+    told_of = alerts.listed([*on, *(alert for alert in turned if alert.ended)])
+    findings = of_night(findings, changed, by_day(series, day), told_of)
     host = config.report.host or safe(socket.gethostname(), 100)
     summary = findings.summary
     rate = summary.failed / summary.deliveries if summary.deliveries else 0.0
@@ -118,6 +139,14 @@ def _asked(config: Config, store: Store, run: Run, day: date, now: datetime) -> 
     fatal = any(problem.fatal for problem in findings.problems)
     news = bool(changed or turned or bad or fatal)
     return Night(day, host, findings, changed, of_day(findings, host, day, changed), on, turned, news)
+
+
+def _before(events: ds.Dataset, day: date, zone: tzinfo | None, days: int) -> Before | None:
+    """The days before, from which mail may still wait."""
+    if not days:
+        return None
+    begin, end = (span(one, zone)[0] for one in (day - timedelta(days=days), day))
+    return Before(events.filter(between(begin, end)), days)
 
 
 def _deliver(config: Config, night: Night, store: Path, to: Sequence[str], *, again: bool, dry_run: bool) -> None:
@@ -147,9 +176,11 @@ def _deliver(config: Config, night: Night, store: Path, to: Sequence[str], *, ag
 
 def _tell(config: Config, night: Night, *, dry_run: bool) -> bool:
     """Tell of alerts that began or ended; whether anybody was told, or nobody was to be."""
-    wanted, lines = config.alerts, [str(alert) for alert in night.turned]
-    content = alerts.as_json(night.host, night.turned)
-    subject = f"[logscan] {night.host}: {lines[0]}" + (f", and {len(lines) - 1} more" if len(lines) > 1 else "")
+    wanted, language = config.alerts, night.findings.language
+    lines = [alert.told(language) for alert in night.turned]
+    content = alerts.as_json(night.host, night.turned, language)
+    said = language.say("alert.more", first=lines[0], number=len(lines) - 1) if len(lines) > 1 else lines[0]
+    subject = f"[logscan] {night.host}: {said}"
 
     def post() -> None:
         made = message(config.mail, wanted.to, night.host, subject, "\n".join(lines) + "\n")

@@ -7,18 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from logscan import plugins, star
+from logscan import plugins
 from logscan.durable import replacing, require_folder
-from logscan.export import write_lines
-from logscan.ingest import ingest
-from logscan.parquet import write_events
+from logscan.jsonl import write_lines
 from logscan.parser import Parser
 from logscan.pipeline import Progress, scanning
 from logscan.plan import Options, UsageError
-from logscan.publish.formats import described
-from logscan.recognise import recognise
 from logscan.run import Problem, Run
-from logscan.store import Store
 
 STORE_HINT = "name a folder (a store), FILE.parquet, FILE.jsonl, or -"
 
@@ -41,6 +36,8 @@ def scan_to(
         with scanning(paths, options, progress=progress, folder=folder) as scanned:
             run = scanned.run
             if suffix == ".parquet" and output != "-":
+                from logscan.parquet import write_events
+
                 write_events(path, scanned.tables())
             elif output == "-":
                 write_lines(sys.stdout, scanned.tables())
@@ -52,6 +49,10 @@ def scan_to(
     elif suffix and not path.is_dir() and not output.endswith(("/", "\\")):
         raise UsageError(f"-o {output}: {suffix} is nothing that a scan writes; {STORE_HINT}")
     else:
+        from logscan import star
+        from logscan.ingest import ingest
+        from logscan.store import Store
+
         new = not path.exists() or not any(path.iterdir())
         store = Store.open(path)
         try:
@@ -75,6 +76,9 @@ def describe_formats(paths: list[str]) -> tuple[list[str], list[Problem], bool]:
     format.
     """
     if paths:
+        from logscan.publish.formats import described
+        from logscan.recognise import recognise
+
         found, problems = recognise(paths)
         lines = [line for file in found for line in described(file)]
         return lines, problems, all(file.contents or file.source.name not in paths for file in found)

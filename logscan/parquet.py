@@ -6,6 +6,7 @@ So a rerun can be compared by checksum, and a file's bytes do not tell how many 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +49,17 @@ def write_events(path: Path, tables: Iterable[pa.Table]) -> int:
     (2, [550, 550])
     """
     rows = 0
-    with replacing(path) as file, pq.ParquetWriter(file, EVENTS, **FORM) as writer:
+    writing: Future[None] | None = None
+    with replacing(path) as file, pq.ParquetWriter(file, EVENTS, **FORM) as writer, ThreadPoolExecutor(1) as thread:
         for group in _row_groups(tables):
             columns = [_canonical(c) if pa.types.is_dictionary(c.type) else c.combine_chunks() for c in group.columns]
-            writer.write_table(pa.Table.from_arrays(columns, schema=EVENTS), row_group_size=ROW_GROUP)
             rows += group.num_rows
+            # While a row group is packed, the next is fetched: the packing is most of the work.
+            if writing:
+                writing.result()
+            writing = thread.submit(writer.write_table, pa.Table.from_arrays(columns, schema=EVENTS), ROW_GROUP)
+        if writing:
+            writing.result()
     return rows
 
 

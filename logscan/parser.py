@@ -128,7 +128,7 @@ class Tally:
 class Parsed:
     """What a parser made of a block.
 
-    events:   a row per reply or outcome, in line order: `time`, `host` and `offset` (of the line), and those columns
+    events:   a row per reply or outcome, in any order: `time`, `host` and `offset` (of the line), and those columns
               of `schema.EVENTS` that the log states; also `happening` (int64), where several logs of the server may
               tell the same (copies.py).
     messages: a row per line that says something of a message, in any order: `time`, `host`, `queue_id`, `offset`, any

@@ -36,6 +36,7 @@ import pyarrow.compute as pc
 import regex  # type: ignore[import-untyped]
 
 from logscan import reply, syslog
+from logscan.columns import timestamps
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.schema import EVENTS
 from logscan.spans import Bools, Ints, Spans
@@ -186,7 +187,7 @@ def _table(events: list[Event], offsets: Ints, block: Block) -> tuple[pa.Table, 
     kept = [event for event, good in zip(events, timed, strict=True) if good]
     names = [name for name in _STATED if name != "time" and any(name in event for event in kept)]
     columns = {name: _column([event.get(name) for event in kept], EVENTS.field(name).type) for name in names}
-    columns["time"] = pa.array(times[timed].astype("M8[us]")).cast(EVENTS.field("time").type)
+    columns["time"] = timestamps(times[timed])
     columns["offset"] = pa.array(offsets[timed])
     columns.setdefault("host", pa.nulls(len(kept), pa.string()))
     if "reply" in columns:

@@ -22,26 +22,28 @@ from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from logscan import buckets, correlate, merge, plugins
+from logscan import buckets, correlate, merge, plugins, spool
 from logscan.catalogue import NO_SITE, Site
 from logscan.classifier import classify
 from logscan.columns import concat, put, word
 from logscan.correlate import by_first_source
-from logscan.enrich import enrich, with_domains
-from logscan.gathered import Gathered
+from logscan.enrich import enrich, placed, with_domains
 from logscan.guard import Guard
 from logscan.lean import pandas_on_demand
 from logscan.memory import die_with_parent, keep_freed_memory
 from logscan.parser import PREAMBLE, Block, Parsed, Parser, Tally
 from logscan.plan import Options, Planned, plan, too_young, winding
-from logscan.privacy import Privacy
 from logscan.run import Problem, Run, SourceRead
 from logscan.sources import Source, SourceError, chunks, first_lines, split
 from logscan.turns import turns
+
+if TYPE_CHECKING:
+    from logscan.gathered import Gathered
+    from logscan.privacy import Privacy
 
 EVENTS_KIND, MESSAGES_KIND, PARTS_KIND = "events", "messages", "parts:"
 
@@ -142,8 +144,7 @@ class Scanned:
         work = partial(_merge, folder=self.folder, site=self.site, privacy=self.privacy)
         for path in self.pool.in_turn(work, enumerate(merge.windows(self.runs))):
             if path is not None:
-                with pa.memory_map(str(path)) as file:
-                    yield pa.ipc.open_file(file).read_all()
+                yield spool.read(path)
                 path.unlink()
 
     def days(self) -> Iterator[tuple[date, Iterator[pa.Table]]]:
@@ -155,8 +156,7 @@ class Scanned:
     def open_messages(self) -> Iterator[pa.Table]:
         """What is known of messages still open."""
         for path in self.facts:
-            with pa.memory_map(str(path)) as file:
-                yield pa.ipc.open_file(file).read_all()
+            yield spool.read(path)
 
 
 class Pool:
@@ -197,17 +197,25 @@ class Pool:
                 yield future.result()
 
     def in_turn(self, work: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        """The work's answers in the order of the jobs, with few jobs on the way at a time."""
-        if not self._executor:
+        """The work's answers in the order of the jobs, with few jobs on the way at a time: the pool's last work.
+
+        The workers take some 30 ms to end; they do so while the last answer is made use of.
+        """
+        executor = self._executor
+        if not executor:
             yield from map(work, jobs)
             return
         going: deque[Future[Any]] = deque()
         for job in jobs:
-            going.append(self._executor.submit(work, job))
+            going.append(executor.submit(work, job))
             if len(going) > self.workers:
                 yield going.popleft().result()
         while going:
-            yield going.popleft().result()
+            answer = going.popleft().result()
+            if not going:
+                executor.shutdown(wait=False)
+                self._executor = None
+            yield answer
 
 
 def _as_worker() -> None:
@@ -300,6 +308,8 @@ def _read(stretch: Stretch, block_size: int, *, whole_lines: bool) -> Spilled:
     size = stretch.end - stretch.start if source.splittable else source.size
     spilled = Spilled(planned.rank, size, stretch=stretch.number, start=stretch.start)
     if whole_lines and not source.splittable and not source.pipe:
+        from logscan.gathered import Gathered
+
         spilled.content = Gathered()
     guards = [Guard(_parser(name)) for name in (planned.parser, *planned.beside)]
     # Only a plain file can go on where it ends now; what a pipe or a compressed file ends with comes now or never.
@@ -360,7 +370,7 @@ def _spill(parsed: Parsed, parser: Parser, planned: Planned, path: Path, spilled
             spilled.runs.append(run)
     events = settled.open_events
     if len(events):
-        events = enrich(events, parser.name, planned.source.name, parser.logs)
+        events = placed(events, parser.name, planned.source.name, parser.logs)
     parts = parsed.parts
     if len(parts):
         parts = put(parts, "source", word(planned.source.name, len(parts)))
@@ -410,7 +420,7 @@ def _settle_part(job: tuple[int, list[buckets.Slice]], folder: Path) -> list[Spi
             spilled.tally, spilled.events = parsed.tally, len(parsed.events)
             events = parsed.events
             if len(events):
-                events = put(enrich(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
+                events = put(placed(events, parser.name, None, parser.logs), "source_rank", events["source_rank"])
             path = folder / f"parts-{number:06d}-{rank:06d}-{parser.name}"
             _keep_open({EVENTS_KIND: events, MESSAGES_KIND: parsed.messages}, path, spilled)
             answers.append(spilled)
@@ -468,8 +478,7 @@ def _settle_group(
         run = merge.write_run(with_domains(settled.events).drop_columns(["source_rank"]), events_path)
     if keep and len(settled.open_messages):
         path = folder / f"open-{number:06d}.arrow"
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, settled.open_messages.schema) as writer:
-            writer.write_table(settled.open_messages)
+        spool.write(settled.open_messages, path)
     return run, path
 
 
@@ -480,8 +489,7 @@ def _merge(job: tuple[int, merge.Window], folder: Path, site: Site, privacy: Pri
     if not len(table):
         return None
     path = folder / f"merged-{number:07d}.arrow"
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    spool.write(table, path)
     return path
 
 

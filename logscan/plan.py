@@ -20,7 +20,7 @@ import numpy as np
 from logscan import plugins, syslog
 from logscan.catalogue import NO_SITE, Site
 from logscan.clock import SECOND, SLACK, Clock, anchor, latest_moment
-from logscan.guard import sure
+from logscan.guard import SURE_ENOUGH, sure
 from logscan.likeness import likeness
 from logscan.parser import Block, Parser
 from logscan.run import Problem
@@ -30,7 +30,6 @@ from logscan.spans import Spans
 if TYPE_CHECKING:
     from logscan.privacy import Privacy
 
-SURE_ENOUGH = 0.3
 MANY = 3
 SAMPLE_STEP = 256 << 10
 SAMPLES = 1024
@@ -90,12 +89,12 @@ class Options:
         >>> Options().privacy(), Options(anonymize="domain").privacy()
         (None, Privacy(key=None))
         """
-        from logscan.privacy import Privacy, PrivacyError
-
         if self.anonymize is None:
             if self.key is not None:
                 raise UsageError("--key goes with --anonymize keyed")
             return None
+        from logscan.privacy import Privacy, PrivacyError
+
         try:
             return Privacy.of(self.anonymize, self.key)
         except PrivacyError as error:
@@ -125,31 +124,36 @@ def plan(paths: list[str], options: Options) -> tuple[list[Planned], list[Proble
     if options.format is not None and options.format not in parsers:
         known = ", ".join(plugins.names(plugins.PARSERS))
         raise UsageError(f"--format {options.format}: no such format; there are: {known}")
-    sources, met = discover(paths)
-    problems += met
-    zone = options.zone()
     found = []
     strangers = []
+    for source, head, block in heads(paths, problems, options.zone(), options.year):
+        name, confidence, _ = sniffed(parsers, source, block, problems)
+        if options.format is None and confidence < SURE_ENOUGH:
+            strangers.append((source.name, head))
+            continue
+        neighbours = beside(parsers, name)
+        found.append(Planned(source, name, confidence, block.clock, neighbours, first=_first_moment(block)))
+    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
+    found.sort(key=lambda planned: (planned.first, planned.source.name))
+    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
+
+
+def heads(
+    paths: list[str], problems: list[Problem], zone: tzinfo | None, year: int | None = None
+) -> Iterator[tuple[Source, bytes, Block]]:
+    """The sources of some paths, each with its first lines as bytes and as a block. `problems` takes what is wrong."""
+    sources, met = discover(paths)
+    problems += met
     for source in sources:
         try:
             head = first_lines(source, HEAD)
         except SourceError as error:
             problems.append(error.problem)
             continue
-        if not head:
+        if head:
+            yield source, head, Block.of(head, 0, source.name, clock_of(source, head, zone, year))
+        else:
             problems.append(Problem(source.name, "is empty", fatal=False))
-            continue
-        clock = clock_of(source, head, zone, options.year)
-        block = Block.of(head, 0, source.name, clock)
-        name, confidence, _ = sniffed(parsers, source, block, problems)
-        if options.format is None and confidence < SURE_ENOUGH:
-            strangers.append((source.name, head))
-            continue
-        neighbours = beside(parsers, name)
-        found.append(Planned(source, name, confidence, clock, neighbours, first=_first_moment(block)))
-    problems += _strangers(strangers, paths, [parser.title for parser in parsers.values()])
-    found.sort(key=lambda planned: (planned.first, planned.source.name))
-    return [replace(planned, rank=rank) for rank, planned in enumerate(found)], list(dict.fromkeys(problems))
 
 
 def _strangers(strangers: list[tuple[str, bytes]], paths: list[str], titles: list[str]) -> list[Problem]:

@@ -6,7 +6,10 @@ and left out; the run goes on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import TypeVar
 
 from logscan.run import Problem
@@ -16,6 +19,7 @@ T = TypeVar("T")
 PARSERS, REPORTS = "logscan.parsers", "logscan.reports"
 # Ours stand where another package offers something under the same name.
 OWN = "mail-logscan"
+READ = "see ARCHITECTURE.md, plugins"
 
 
 def names(group: str) -> list[str]:
@@ -44,22 +48,41 @@ def load(group: str, kind: type[T], only: str | None = None) -> tuple[dict[str, 
     for point in _points(group):
         if only is not None and point.name != only:
             continue
-        try:
-            value = point.load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module must not end the run
-            problems.append(broken(group, point.name, _package(point), f"does not load: {said(error)}"))
-            continue
-        if not isinstance(value, kind):
-            met = f"{point.value} is a {type(value).__name__}, not a {kind.__name__}"
-        elif (own_name := getattr(value, "name", point.name)) != point.name:
-            met = f"{point.value} calls itself {own_name!r}: the two names must be one"
+        plugin = _load(point, kind)
+        if isinstance(plugin, Problem):
+            problems.append(plugin)
         elif point.name in found:
             met = f"the name {point.name} is taken by {packages(group)[point.name]}"
+            problems.append(broken(group, point.name, _package(point), met, READ))
         else:
-            found[point.name] = value
-            continue
-        problems.append(broken(group, point.name, _package(point), met, "see ARCHITECTURE.md, plugins"))
+            found[point.name] = plugin
     return found, problems
+
+
+def last_first(group: str, kind: type[T]) -> Iterator[T]:
+    """The plugins of a group in falling order of their names, each loaded when its turn comes, without the broken ones.
+
+    >>> from logscan.parser import Parser
+    >>> [parser.name for parser in last_first(PARSERS, Parser) if parser.name.startswith("ex")]
+    ['exim', 'exchange']
+    """
+    for _, equal in groupby(reversed(_points(group)), attrgetter("name")):
+        plugins = (_load(point, kind) for point in reversed(list(equal)))
+        yield from islice((plugin for plugin in plugins if not isinstance(plugin, Problem)), 1)
+
+
+def _load(point: EntryPoint, kind: type[T]) -> T | Problem:
+    try:
+        value = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module must not end the run
+        return broken(point.group, point.name, _package(point), f"does not load: {said(error)}")
+    if not isinstance(value, kind):
+        met = f"{point.value} is a {type(value).__name__}, not a {kind.__name__}"
+    elif (own_name := getattr(value, "name", point.name)) != point.name:
+        met = f"{point.value} calls itself {own_name!r}: the two names must be one"
+    else:
+        return value
+    return broken(point.group, point.name, _package(point), met, READ)
 
 
 def broken(group: str, name: str, package: str, met: str, advice: str = "update or remove its package") -> Problem:
@@ -83,4 +106,11 @@ def _package(point: EntryPoint) -> str:
 
 def _points(group: str) -> list[EntryPoint]:
     """The entry points, by name; ours first among equal names."""
-    return sorted(entry_points(group=group), key=lambda point: (point.name, _package(point) != OWN, _package(point)))
+    points: list[EntryPoint] = []
+    for _, equal in groupby(sorted(entry_points(group=group), key=attrgetter("name")), attrgetter("name")):
+        several = list(equal)
+        # A package's name stands in its metadata, which holds its whole README: read only where it is needed.
+        points += (
+            sorted(several, key=lambda point: (_package(point) != OWN, _package(point))) if several[1:] else several
+        )
+    return points

@@ -7,6 +7,7 @@ import smtplib
 import ssl
 import stat
 import subprocess
+from base64 import b64encode
 from collections.abc import Sequence
 from email import policy
 from email.message import EmailMessage
@@ -58,7 +59,7 @@ def send(made: EmailMessage, mail: Mailed, to: Sequence[str]) -> None:
         return
     with _connected(mail) as server:
         if mail.smtp_user:
-            server.login(mail.smtp_user, _password(mail))
+            _log_in(server, mail.smtp_user, _password(mail))
         server.send_message(made, to_addrs=list(to))
 
 
@@ -88,6 +89,17 @@ def _connected(mail: Mailed) -> smtplib.SMTP:
             server.close()
             raise
     return server
+
+
+def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
+    """Log in; smtplib itself knows letters of ASCII alone, where RFC 4616 has all."""
+    if (user + password).isascii():
+        server.login(user, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    code, said = server.docmd("AUTH", "PLAIN " + b64encode(f"\0{user}\0{password}".encode()).decode())
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, said)
 
 
 def _password(mail: Mailed) -> str:

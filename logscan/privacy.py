@@ -101,6 +101,8 @@ _LABELLED = re.compile(
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _LONG_IN_PATH = re.compile(r"[A-Za-z0-9+=_-]{24,}")
 _SPELT = re.compile(rb"(?:%|=|\+|\\x)([0-9A-Fa-f]{2})")
+# A line that a problem quotes.
+_QUOTED = re.compile(r'".*"', re.S)
 _QUERY = re.compile(r"([?#]).*")
 
 
@@ -226,7 +228,10 @@ class Privacy:
         held = self.withheld(run)
         return Run(
             tuple(replace(read, source=self.source(read.source)) for read in held.sources),
-            tuple(replace(p, source=self.source(p.source), met=self.text(p.met)) for p in held.problems),
+            tuple(
+                replace(p, source=self.source(p.source), met=self.text(_QUOTED.sub(f'"{WITHHELD}"', p.met)))
+                for p in held.problems
+            ),
         )
 
     def withheld(self, run: Run) -> Run:

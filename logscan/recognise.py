@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from logscan import neighbours, plugins, syslog
 from logscan.clock import SECOND
-from logscan.guard import Guard
+from logscan.guard import SURE_ENOUGH, Guard
 from logscan.likeness import SHOWN, Doubt, Likeness, likeness
 from logscan.parser import Block, Parser
-from logscan.plan import HEAD, SURE_ENOUGH, beside, clock_of, sniffed
+from logscan.plan import beside, heads, sniffed
 from logscan.run import Problem
-from logscan.sources import Source, SourceError, discover, first_lines
+from logscan.sources import Source
 from logscan.turns import turns
 
 # What a line of each envelope starts with: the first that fits.
@@ -48,19 +48,8 @@ class Recognised:
 def recognise(paths: list[str], zone: tzinfo | None = None) -> tuple[list[Recognised], list[Problem]]:
     """What each file of some paths is, by name, and what is wrong with those that cannot be read."""
     parsers, problems = plugins.load(plugins.PARSERS, Parser)
-    sources, met = discover(paths)
-    problems += met
     found = []
-    for source in sources:
-        try:
-            head = first_lines(source, HEAD)
-        except SourceError as error:
-            problems.append(error.problem)
-            continue
-        if not head:
-            problems.append(Problem(source.name, "is empty", fatal=False))
-            continue
-        block = Block.of(head, 0, source.name, clock_of(source, head, zone, None))
+    for source, head, block in heads(paths, problems, zone):
         name, confidence, block = sniffed(parsers, source, block, problems)
         encoding = _encoding(head)
         if confidence < SURE_ENOUGH:

@@ -28,9 +28,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from logscan.counts import FAILED, INBOUND, SENT, count
+from logscan.language import ENGLISH, Language
 from logscan.schema import EVENTS
 
-__all__ = ["FAILED", "INBOUND", "SENT", "Answer", "Asked", "Chart", "Report"]
+__all__ = ["FAILED", "INBOUND", "SENT", "Answer", "Asked", "Before", "Chart", "Report"]
 
 TOP = 10
 # Characters kept of a reply that is shown as a sample: more than one screen line, less than an attack on memory.
@@ -89,6 +90,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Before:
+    """The events of the days before those that are asked about, as many as mail may wait in a queue."""
+
+    events: ds.Dataset
+    days: int
+
+
+@dataclass(frozen=True)
 class Asked:
     """The data set (columns of `schema.EVENTS`, already filtered) and what the reader chose.
 
@@ -100,6 +109,10 @@ class Asked:
     """Rows that will be shown."""
     by: Literal["day", "hour"] | None = None
     """The step of time; None leaves it to the report."""
+    language: Language = ENGLISH
+    """What the words of an answer are in: its note, and sentences in its table."""
+    before: Before | None = None
+    """What was before, for a part of a store; for what began earlier and is not done yet."""
 
     @classmethod
     def of(cls, *events: Mapping[str, Any], top: int = TOP, by: Literal["day", "hour"] | None = None) -> Asked:
@@ -149,10 +162,11 @@ class Report:
     """One question. `name` is a file name too: lower-case letters, digits and hyphens; else `ValueError`."""
 
     name: str
-    title: str
     answer: Callable[[Asked], Answer]
     place: int = 50
     """Where it stands among the others, the least first."""
+    title: str = ""
+    """Its title, where the files of languages have none for it: they have those of our own reports."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", self.name):

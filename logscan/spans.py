@@ -12,8 +12,6 @@ A log line is looked at many times and copied once: everything here moves the tw
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,11 +24,14 @@ Words = npt.NDArray[np.uint64]
 # Literals are compared eight bytes at a time, wherever a row starts: reads past the end of the last row stay inside.
 # The longest are tokens, of 255 bytes.
 PADDING = 512
+_PAD = bytes(PADDING)
 NEWLINE, RETURN = 10, 13
 
 # Bytes of mail logs from the most frequent to rarer ones; what is not named is rarer still. A literal is looked for by
 # its rarest byte.
 _FREQUENT = b" e0t1.2:,am3onsxi4r5dp-l6c7/8uf9[]=bgh>v@<kwy"
+# Of how many words of 64 bytes one may hold what is looked for, to be worth a look at words.
+_SELDOM = 2
 _RARITY = [len(_FREQUENT) if byte not in _FREQUENT else _FREQUENT.index(byte) for byte in range(256)]
 
 
@@ -38,24 +39,21 @@ class Buffer:
     """The bytes that rows lie in, and the places of what was searched in them, each searched once."""
 
     def __init__(self, data: bytes | memoryview):
-        padded = np.empty(len(data) + PADDING, np.uint8)
-        padded[: len(data)] = np.frombuffer(data, np.uint8)
-        padded[len(data) :] = 0
+        self._padded = b"".join((data, _PAD))
         self.size = len(data)
-        self.bytes: Bytes = padded
+        self.bytes: Bytes = np.frombuffer(self._padded, np.uint8)
         # The eight bytes from each place on, as one integer: comparing a literal is comparing a number.
-        self.words: Words = np.ndarray((len(padded) - 8,), dtype="<u8", buffer=padded.data, strides=(1,))
+        self.words: Words = np.ndarray((len(self._padded) - 8,), dtype="<u8", buffer=self._padded, strides=(1,))
         self._places: dict[bytes, Ints] = {}
 
     def places(self, literal: bytes) -> Ints:
         """Where `literal` starts, ascending."""
         found = self._places.get(literal)
         if found is None:
-            body = self.bytes[: self.size]
             if len(literal) == 1:
                 # Many bytes are asked for in vain, and one look with memchr is several times faster than a comparison.
-                absent = re.search(re.escape(literal), body.data) is None
-                found = np.empty(0, np.int64) if absent else np.flatnonzero(body == literal[0])
+                absent = self._padded.find(literal, 0, self.size) < 0
+                found = np.empty(0, np.int64) if absent else nonzero(self.bytes[: self.size] == literal[0])
             else:
                 pivot = max(range(len(literal)), key=lambda i: _RARITY[literal[i]])
                 found = self.places(literal[pivot : pivot + 1]) - pivot
@@ -74,6 +72,29 @@ class Buffer:
             if not hits.any():
                 break
         return np.ones(len(at), bool) if hits is None else hits
+
+
+def nonzero(mask: Bools) -> Ints:
+    """Where a mask holds, ascending: as `flatnonzero`, in a third of its time where that is seldom.
+
+    >>> nonzero(np.arange(200) % 99 == 1).tolist()
+    [1, 100, 199]
+    """
+    packed = np.packbits(mask, bitorder="little")
+    words = np.zeros(-(-len(packed) // 8), "<u8")
+    words.view(np.uint8)[: len(packed)] = packed
+    at = np.flatnonzero(words != 0)
+    if len(at) > len(words) // _SELDOM:
+        return np.flatnonzero(mask)
+    words, base, found = words[at], at * 64, []
+    while len(words):
+        # The lowest bit that is set, and its number as the exponent of a float.
+        lowest = words & (~words + np.uint64(1))
+        found.append(base + ((lowest.astype(np.float64).view(np.int64) >> 52) - 1023))
+        words ^= lowest
+        more = np.flatnonzero(words != 0)
+        words, base = words[more], base[more]
+    return np.sort(np.concatenate(found), kind="stable") if found else at
 
 
 def _as_word(part: bytes) -> tuple[np.uint64, np.uint64]:
@@ -102,7 +123,7 @@ class Spans:
         (['caf\\\\xe9', 'last\\\\x85\\rline'], [0, 6])
         """
         whole = np.frombuffer(data, np.uint8)
-        ends = np.flatnonzero(whole == NEWLINE)
+        ends = nonzero(whole == NEWLINE)
         if len(data) and (not len(ends) or ends[-1] != len(data) - 1):
             ends = np.append(ends, len(data))
         starts = np.empty_like(ends)
@@ -116,7 +137,8 @@ class Spans:
             except UnicodeDecodeError:
                 data, starts, ends = _escape(data, starts, ends)
         buffer = Buffer(data)
-        ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
+        if b"\r" in data:
+            ends = ends - ((ends > starts) & (buffer.bytes[np.maximum(ends - 1, 0)] == RETURN))
         return cls(buffer, starts, ends), offsets
 
     @classmethod
@@ -174,6 +196,17 @@ class Spans:
         """The byte at `at` of each row (counted from its end when negative); 0 where the row is too short."""
         inside = self.length > at if at >= 0 else self.length >= -at
         return np.asarray(self.buffer.bytes[(self.start if at >= 0 else self.end) + at] * inside, np.uint8)
+
+    def heads(self, words: int) -> Bytes:
+        """The first bytes of each row, eight times `words`, as a matrix; beyond a row's end stands what follows it.
+
+        For much that is asked of where lines begin: the lines of a block lie far apart, their heads close together.
+
+        >>> Spans.lines(b"one 1\\ntwo 2\\n")[0].heads(1)[:, 4].tobytes()
+        b'12'
+        """
+        steps = np.arange(0, 8 * words, 8)
+        return np.asarray(self.buffer.words[self.start[:, None] + steps].view(np.uint8))
 
     def startswith(self, literal: bytes) -> Bools:
         """Which rows start with `literal`."""

@@ -31,9 +31,10 @@ from typing import Any
 from logscan import plugins
 from logscan.alone import parse_alone
 from logscan.clock import Clock
+from logscan.guard import SURE_ENOUGH
 from logscan.guard import check as contract
 from logscan.parser import PREAMBLE, Block, Parser
-from logscan.plan import SURE_ENOUGH, clock_of, surest
+from logscan.plan import clock_of, surest
 from logscan.schema import COLUMNS
 from logscan.sources import EXPECTED, Source, chunks, discover, first_lines
 

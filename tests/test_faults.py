@@ -51,7 +51,7 @@ def test_the_disk_is_full(script: Any, tmp_path: Path) -> None:
 @linux
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace tells what a commit does; it is not installed")
 def test_the_power_goes(script: Any, tmp_path: Path) -> None:
-    tried, wrong = script("faults").power(tmp_path, every=40)
+    tried, wrong = script("faults").power(tmp_path, every=6)
     assert wrong == 0
     assert tried > 50
 

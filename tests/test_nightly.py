@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socketserver
+import sqlite3
 import stat
 import sys
 import threading
@@ -18,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -195,8 +197,88 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     text, html = (part.get_content() for part in mail.iter_parts())
     page = (tmp_path / "2026-11-23.html").read_text(encoding="utf-8")
     for shown in (text, html, page):
-        assert not re.search(r"<script>|[\u202e\x1b]", shown)
+        assert not re.search(r"<script>alert|[\u202e\x1b]", shown)
+    assert (text + html).count("<script>") == text.count("<script>")
     assert "&lt;script&gt;" in html
+
+
+NOBODY = "zq7annsmith"
+
+
+def peopled(hostile: str) -> Iterator[str]:
+    """A month of mail in which people are named wherever a log names them."""
+    reply = f"{LISTED} for <{NOBODY}@big.example> ({NOBODY}{hostile})"
+    for one in month():
+        yield one.replace("to=<x@", f"to=<{NOBODY}@").replace(LISTED, reply)
+    at = DAY.isoformat()
+    yield f"{at} mx postfix/smtpd[2]: 0F00F: client={NOBODY}-pc.isp.example[192.0.2.8], sasl_username={NOBODY}\n"
+    yield f"{at} mx postfix/cleanup[2]: 0F00F: message-id=<{NOBODY}.1@pc.example>\n"
+    yield f"{at} mx postfix/qmgr[2]: 0F00F: from=<{NOBODY}@b.example>, size=1, nrcpt=1 (queue active)\n"
+    late = line(DAY, 0xF00F, "big.example", f"451 4.7.1 {NOBODY}: greylisted").replace("bounced", "deferred")
+    yield late.replace(f"{0xF00F:012X}", "0F00F")
+    yield f"{at} mx postfix/smtpd[2]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: {NOBODY}\n"
+    yield f"{at} mx postfix/smtp[2]: an odd line about {NOBODY}@b.example\n" * 2000
+
+
+@posix
+@pytest.mark.parametrize("language", ["en", "th"])
+@pytest.mark.parametrize("way", ["keyed", "domain"])
+def test_no_name_in_anything_that_a_private_night_leaves(
+    tmp_path: Path, way: str, language: str, hook: tuple[str, type[_Hook]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, handler = hook
+    site = made(tmp_path)
+    logs, out = tmp_path / NOBODY, tmp_path / "alert.json"
+    logs.mkdir()
+    (tmp_path / "mail.log").unlink()
+    (logs / "mail.log").write_text("".join(peopled("+a")), encoding="utf-8")
+    (logs / f"{NOBODY}@b.example.log").write_text(f"hello {NOBODY}\n")
+    stub = f"import sys; open('{out}', 'a').write(sys.stdin.read())"
+    text = site.config.read_text().replace(f"'{tmp_path / 'mail.log'}'", f"'{logs}'")
+    text = text.replace("[report]", f"anonymize = '{way}'\n" + "key = 'KEY'\n" * (way == "keyed") + "[report]")
+    text = text.replace("KEY", str(tmp_path / "key")).replace("[mail]", f"language = '{language}'\n[mail]")
+    text = text.replace(".html'", "'").replace("sender =", "to = ['a@b.example']\nsend = 'always'\nsender =", 1)
+    text = re.sub(r"(?m)^to = \[.*\]\n", "", text, count=1)
+    text += (
+        f"[alerts]\nto = ['oncall@b.example']\nwebhook = '{url}'\ncommand = ['{sys.executable}', '-c', \"{stub}\"]\n"
+    )
+    text += f"textfile = '{tmp_path / 'logscan.prom'}'\n" + RULES
+    text += "[[alerts.rule]]\nname = 'odd'\nwatch = 'coverage'\nabove = 0.1\n"
+    site.config.write_text(text, encoding="utf-8")
+    code, said, problems = run("nightly", "--config", site.config, "--date", "2026-11-23")
+    assert code in (1, 3), problems
+    code, shown, more = run("nightly", "--config", site.config, "--date", "2026-11-23", "--dry-run")
+    assert "would mail a@b.example" in shown
+    mails = site.mails()
+    assert [mail["To"] for mail in mails] == ["a@b.example", "oncall@b.example"]
+    parts = [part.get_content() for mail in mails for part in mail.walk() if not part.is_multipart()]
+    told = [said, problems, shown, more, str(handler.got), *parts, *(str(mail["Subject"]) for mail in mails)]
+    assert any("odd" in one for one in told) and len(handler.got) == 1
+    for one in [*told, *capfd.readouterr()]:
+        assert NOBODY not in one.lower()
+    files = [
+        path for path in tmp_path.rglob("*") if path.is_file() and logs not in path.parents and path != site.config
+    ]
+    assert len(files) > 40
+    assert [path for path in files if NOBODY.encode() in path.read_bytes().lower()] == []
+    for path in tmp_path.rglob("*.parquet"):
+        assert NOBODY not in str(pq.read_table(path, partitioning=None).to_pylist()).lower()
+    with sqlite3.connect(tmp_path / "store" / "ledger.db") as ledger:
+        assert NOBODY not in "\n".join(ledger.iterdump())
+    ledger.close()
+    if way == "keyed":
+        assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+def test_a_store_of_another_kind_is_not_mixed(tmp_path: Path) -> None:
+    site = made(tmp_path, mail="")
+    site.night()
+    text = site.config.read_text().replace("[report]", "anonymize = 'domain'\n[report]")
+    (tmp_path / "mail.log").write_text(line(DAY, 7, "new.example", "550 5.1.1 no"), encoding="utf-8")
+    site.config.write_text(text)
+    code, _, said = run("nightly", "--config", site.config)
+    assert code == 2
+    assert "the store holds addresses as they are" in said and "store.anonymize" in said
 
 
 class _Hook(BaseHTTPRequestHandler):

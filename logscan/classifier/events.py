@@ -41,7 +41,7 @@ MODEL = "model"
 """The rule of a cause that the model found against the rules."""
 RULE_WEIGHT = 0.7
 """What a rule's word counts beside the model's, in units of its log odds: chosen on replies kept apart."""
-OVERRULES, EXPLAINS = 0.5, 0.5
+OVERRULES, EXPLAINS = 0.35, 0.5
 """How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
 DROPPED_BELOW = 0.95
@@ -65,6 +65,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
     (['user-unknown', 'success'], ['no-such-user', None], ['5xx', '2xx'])
     """
     columns, _ = judged(events, site)
+    columns["provider"] = _provider(events, site)
     for name, column in columns.items():
         at = events.schema.get_field_index(name)
         events = events.append_column(name, column) if at < 0 else events.set_column(at, name, column)
@@ -72,7 +73,7 @@ def classify(events: pa.Table, site: Site = NO_SITE) -> pa.Table:
 
 
 def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.DictionaryArray], Floats]:
-    """The columns that `classify` adds, and how sure the cause of each row is (0 to 1)."""
+    """What `classify` adds of a reply (not whose host it was), and how sure the cause of each row is (0 to 1)."""
     code = _codes(events)
     enhanced = Words.of(events, "enhanced")
     action = Words.of(events, "action")
@@ -100,7 +101,6 @@ def judged(events: pa.Table, site: Site = NO_SITE) -> tuple[dict[str, pa.Diction
         "cause": _dictionary(cause, _CAUSES),
         "rule": _dictionary(rule, _rule_names(site)),
         "detail": detail.to_dictionary(),
-        "provider": _provider(events, site),
     }
     return columns, sure
 
@@ -147,20 +147,22 @@ def weighed(
     """Rule, cause and confidence of each case, when the model has weighed all words beside the rule that holds.
 
     The rule adds to its own cause what it is trusted with; the cause with the most wins. Where the model overrules it,
-    the rule is `MODEL`. A site's own rule, and a case without words, is not up for discussion.
+    the rule is `MODEL`. A site's rule, one of our own server's words, and a case without words are beyond doubt.
     """
     book = rulebook(site)
     trust = np.array([r.confidence for r in book], np.float32)[held]
     cause = np.array([_CAUSES.index(r.cause) for r in book])[held]
     rule, sure = held.copy(), trust.copy()
     worded = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(text), 0), False), np.bool_)
-    rows = np.flatnonzero((held >= len(site.rules)) & worded)
+    open_to_doubt = np.array([not r.own for r in book]) & (np.arange(len(book)) >= len(site.rules))
+    rows = np.flatnonzero(open_to_doubt[held] & worded)
     if len(rows):
         some = pa.array(rows)
         scores = trained().scores(text.take(some), code[rows], enhanced.take(some))
         scores[:, _CAUSES.index("success")] = -np.inf
-        # Words that a rule knows are never nothing.
-        scores[trust[rows] >= catalogue.CONFIDENCE["text"], _CAUSES.index("other")] = -np.inf
+        # Words that a rule knows are never nothing, but where the rule says so.
+        nothing = _CAUSES.index("other")
+        scores[(trust[rows] >= catalogue.CONFIDENCE["text"]) & (cause[rows] != nothing), nothing] = -np.inf
         own = np.arange(len(rows)), cause[rows]
         trusted = np.clip(trust[rows], 0.5, 0.999)
         scores[own] += RULE_WEIGHT * np.log(trusted / (1 - trusted))

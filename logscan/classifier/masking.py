@@ -22,6 +22,8 @@ _FRAME = (
     r"|^delivery temporarily suspended:|\bhost \S+ (?:said|refused to talk to me):"  # Postfix
     r"|\(in reply to [A-Za-z ]* command\)*"
     r"|[245]\.\d\.\d - [A-Za-z ()]+ [245]\d\d-'"  # Cisco
+    r"|(?:Error encountered while communicating with p|P)rimary target IP address(?: responded with)?: "
+    r'"+(?:[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?|" ?Attempted failover to alternate host.*$'  # Exchange
 )
 # Folds: Exim writes them as a backslash and an n, Postfix as a blank; both keep the codes at the start of every line.
 _FOLD = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,7 @@ def features(texts: pa.StringArray, code: Ints, enhanced: pa.StringArray) -> tup
 @cache
 def trained() -> Model:
     """The model that ships with the package."""
-    with as_file(files(__package__).joinpath(FILE)) as path, pa.OSFile(str(path), "rb") as file:
+    with pa.OSFile(str(Path(__file__).with_name(FILE)), "rb") as file:
         table = pa.ipc.open_file(file).read_all()
     facts = table.schema.metadata
     weights = table["weights"].combine_chunks()
@@ -107,7 +107,7 @@ def trained() -> Model:
 
 def inputs() -> str:
     """The mark of what the shipped model was trained from; benchmarks/train.py makes it."""
-    with as_file(files(__package__).joinpath(FILE)) as path, pa.OSFile(str(path), "rb") as file:
+    with pa.OSFile(str(Path(__file__).with_name(FILE)), "rb") as file:
         mark: bytes = pa.ipc.open_file(file).schema.metadata[b"inputs"]
     return mark.decode()
 

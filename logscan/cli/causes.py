@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, read_or_not, say
 from logscan.cli.options import Lang
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example:  logscan causes blocklisted")

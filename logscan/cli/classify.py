@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import PARTLY, say, told
 from logscan.cli.options import Rules
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import told
 
-config = typer.Typer(help="The config file of `logscan nightly`.", no_args_is_help=True)
-app.add_typer(config, name="config")
+app = typer.Typer(
+    name="config", help="The config file of `logscan nightly`.", no_args_is_help=True, add_completion=False
+)
 
 
-@config.callback()
+@app.callback()
 def callback() -> None:
     """The config file of `logscan nightly`."""
 
 
-@config.command(epilog="Example:  logscan config check /etc/logscan.toml")
+@app.command(epilog="Example:  logscan config check /etc/logscan.toml")
 def check(file: Annotated[Path, typer.Argument(help="A config file.")]) -> None:
     """Say what is wrong with a config file, each with its line; ends with 2 where anything is."""
     with told():
@@ -32,7 +32,7 @@ def check(file: Annotated[Path, typer.Argument(help="A config file.")]) -> None:
         typer.echo(safe(f"{file}: all good: {logs}, store {found.store.path}, {mail}, {rules}"))
 
 
-@config.command(epilog="Example:  logscan config example > logscan.toml")
+@app.command(epilog="Example:  logscan config example > logscan.toml")
 def example() -> None:
     """Print a config file with every key and its words, to start from."""
     with told():

@@ -41,27 +41,35 @@ def told() -> Iterator[None]:
     from logscan.memory import keep_freed_memory
 
     keep_freed_memory()
-    from concurrent.futures import BrokenExecutor
-
-    from logscan.plan import UsageError
-    from logscan.store import StoreError
-
     try:
         with read_or_not():
             yield
-    except (UsageError, StoreError, typer.BadParameter, ValueError) as error:
+    except typer.Exit:
+        raise
+    except (ValueError, typer.BadParameter) as error:
         say(str(error))
         raise typer.Exit(NOT_DONE) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         say(f"{name}{error.strerror or error}")
         raise typer.Exit(NOT_DONE) from None
-    except BrokenExecutor:
-        say("a worker process was killed; most often for want of memory: try fewer with --workers")
-        raise typer.Exit(NOT_DONE) from None
     except KeyboardInterrupt:
         say("stopped")
         raise typer.Exit(130) from None
+    except Exception as error:
+        # Imported only now: most commands end without a store, and without workers.
+        from concurrent.futures import BrokenExecutor
+
+        from logscan.plan import UsageError
+        from logscan.store import StoreError
+
+        if isinstance(error, BrokenExecutor):
+            say("a worker process was killed; most often for want of memory: try fewer with --workers")
+        elif isinstance(error, UsageError | StoreError):
+            say(str(error))
+        else:
+            raise
+        raise typer.Exit(NOT_DONE) from None
 
 
 def say(text: str) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, read_or_not, say
 from logscan.cli.options import Lang
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(
@@ -33,8 +34,9 @@ def explain(
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            for line in answered(words, language_of(lang), json=json):
-                typer.echo(line)
+            lines = list(answered(words, language_of(lang), json=json))
         except (ValueError, OSError) as error:
             say(str(error))
             raise typer.Exit(NOT_DONE) from None
+        for line in lines:
+            typer.echo(line)

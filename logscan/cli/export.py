@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import end, say, told
 from logscan.cli.options import (
     Anonymize,
@@ -28,6 +27,8 @@ from logscan.cli.options import (
     reading,
 )
 from logscan.cli.screen import progress
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(

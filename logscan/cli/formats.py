@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import PARTLY, say, told
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

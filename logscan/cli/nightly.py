@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, PARTLY, say, told
 from logscan.cli.screen import progress, show
 
 NEWS = 3
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import end, say, told
 from logscan.cli.options import (
     Anonymize,
@@ -17,6 +16,7 @@ from logscan.cli.options import (
     Domain,
     Format,
     Key,
+    Lang,
     Last,
     Paths,
     Rules,
@@ -36,6 +36,9 @@ class By(StrEnum):
 
     day = "day"
     hour = "hour"
+
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(
@@ -65,14 +68,18 @@ def report(
     year: Year = None,
     workers: Workers = None,
     rules: Rules = None,
+    lang: Lang = None,
     strict: Strict = False,
 ) -> None:
     """Show what failed, for whom, why, and what to do; from log files or from a store."""
     with told():
+        from logscan.advice import language_of
         from logscan.asked import Wanted, opened
         from logscan.publish import check_path, gather, write
+        from logscan.publish.files import shortcomings
         from logscan.publish.screen import screen
 
+        language = language_of(lang)
         if output:
             check_path(output)
         wanted = Wanted(since, until, last, tuple(domain or ()), tuple(code or ()), tuple(cause or ()), tz)
@@ -83,10 +90,12 @@ def report(
                 run,
             ),
         ):
-            findings = gather(events, run, top=top, by=by.value if by else None)
+            findings = gather(events, run, top=top, by=by.value if by else None, language=language)
             bar.finish()
             show(screen(findings))
             if output:
                 for path in write(findings, output, events):
                     say(f"wrote {path}")
+                for problem in shortcomings(findings, output):
+                    say(str(problem))
             end(run, strict, shown=True)

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, told
 
-rules = typer.Typer(help="Rules of your own: try them before they judge.", no_args_is_help=True)
-app.add_typer(rules, name="rules")
+app = typer.Typer(
+    name="rules", help="Rules of your own: try them before they judge.", no_args_is_help=True, add_completion=False
+)
 
 
-@rules.callback()
+@app.callback()
 def callback() -> None:
     """Rules of your own: try them before they judge."""
 
 
-@rules.command(epilog="Example:  logscan rules test site-rules.toml")
+@app.command(epilog="Example:  logscan rules test site-rules.toml")
 def test(file: Annotated[Path, typer.Argument(help="A TOML file of [[rule]] and [[provider]] tables.")]) -> None:
     """Run a rules file on its own examples: what fails, can't hold or is shadowed is told with its line."""
     with told():

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import end, told
 from logscan.cli.options import Anonymize, Format, Key, Paths, Rules, Strict, Tz, Workers, Year, reading
 from logscan.cli.screen import progress
+
+app = typer.Typer(add_completion=False)
 
 
 @app.command(

@@ -9,16 +9,19 @@ from typing import Annotated
 
 import typer
 
-from logscan.cli.app import app
 from logscan.cli.ending import NOT_DONE, say, told
 
-store = typer.Typer(help="Check a store, take old days or wrongly read logs out of it.", no_args_is_help=True)
-app.add_typer(store, name="store")
+app = typer.Typer(
+    name="store",
+    help="Check a store, take old days or wrongly read logs out of it.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 Folder = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 
 
-@store.command()
+@app.command()
 def check(folder: Folder) -> None:
     """Compare every file of a store with what was written. Ends with 2 where one is not as it should be."""
     with told():
@@ -35,7 +38,7 @@ def check(folder: Folder) -> None:
         typer.echo(f"{len(days):,} days{span}; {opened.dataset().count_rows():,} events; all as written")
 
 
-@store.command()
+@app.command()
 def compact(folder: Folder) -> None:
     """Give back the space of what newer files replaced, and make data/ anew where it is not as it should be."""
     with told():
@@ -44,7 +47,7 @@ def compact(folder: Folder) -> None:
         typer.echo(f"{Store.open(folder, create=False).compact():,} bytes given back")
 
 
-@store.command(epilog="Example:  logscan store prune /srv/mail --keep 400d")
+@app.command(epilog="Example:  logscan store prune /srv/mail --keep 400d")
 def prune(
     folder: Folder,
     keep: Annotated[str, typer.Option(help="How many days (UTC) to keep, back from today: 400d, 60w.")],
@@ -64,7 +67,7 @@ def prune(
         typer.echo(f"{len(gone):,} days taken out" + (f": {gone[0]} to {gone[-1]}" if gone else ""))
 
 
-@store.command(epilog="Example:  logscan store forget /srv/mail old/mail.log-20261101   then scan it with another --tz")
+@app.command(epilog="Example:  logscan store forget /srv/mail old/mail.log-20261101   then scan it with another --tz")
 def forget(
     folder: Folder,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCES...", help="As the column `source` names them.")],

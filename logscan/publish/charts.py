@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,10 +20,12 @@ from matplotlib import font_manager, rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from logscan.language import ENGLISH, Language
 from logscan.publish.series import LABEL, Drawn, alt, numbers
-from logscan.publish.text import heading, narrow, safe
+from logscan.publish.text import narrow, safe
 from logscan.report import Answer
 
 WIDTH = 4.8
@@ -71,17 +74,34 @@ class Rendered:
     """Bars, rows or steps for which there was no room."""
 
 
-def render(answer: Answer, name: str, title: str, top: int) -> Rendered:
-    """Draw the chart of an answer that has rows. The same answer gives the same bytes on the same machine."""
+def render(answer: Answer, name: str, title: str, top: int, language: Language = ENGLISH) -> Rendered:
+    """Draw the chart of an answer that has rows. The same answer gives the same bytes on the same machine.
+
+    Where no font of this machine has the letters of the language (`has_letters`), the picture's words are English.
+    """
     with _calm():
-        alone, part = draw(answer, top, safe(title, LABEL)), draw(answer, top)
-        words, left_out = alt(answer, title, top), numbers(answer, top).left_out
-        return Rendered(_svg(alone), _png(alone), inline(_svg(part, transparent=True), name, words), left_out)
+        alone, part = draw(answer, top, safe(title, LABEL), language), draw(answer, top, "", language)
+        picture = alone if has_letters(language) else draw(answer, top, ENGLISH.title(name, safe(title, LABEL)))
+        words, left_out = alt(answer, title, top, language), numbers(answer, top).left_out
+        return Rendered(_svg(alone), _png(picture), inline(_svg(part, transparent=True), name, words), left_out)
 
 
-def draw(answer: Answer, top: int, title: str = "") -> Figure:
+@cache
+def has_letters(language: Language) -> bool:
+    """Whether some font of this machine has the letters in which the language writes its own name.
+
+    >>> has_letters(Language("en"))
+    True
+    """
+    letters = set(map(ord, language.say("language.name")))
+    with _calm():
+        fonts = [get_font(font_manager.findfont(name)) for name in rcParams["font.family"]]
+    return any(letters <= font.get_charmap().keys() for font in fonts)
+
+
+def draw(answer: Answer, top: int, title: str = "", language: Language = ENGLISH) -> Figure:
     """The chart of an answer as a figure."""
-    drawn = numbers(answer, top)
+    drawn = numbers(answer, top, language)
     kind = answer.chart.kind if answer.chart else "bars"
     rows = len(drawn.labels)
     height = {"bars": 0.55 + 0.27 * rows, "stacks": 2.6, "heat": 0.75 + 0.3 * rows}[kind]
@@ -90,7 +110,7 @@ def draw(answer: Answer, top: int, title: str = "") -> Figure:
     axes = figure.add_subplot()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelcolor=INK)
-    {"bars": _bars, "stacks": _stacks, "heat": _squares}[kind](axes, drawn)
+    {"bars": _bars, "stacks": _stacks, "heat": _squares}[kind](axes, drawn, language)
     if legend:
         figure.legend(loc="outside lower left", ncols=4, frameon=False, handlelength=0.8, handleheight=0.8)
     if title:
@@ -102,11 +122,11 @@ def _colour(name: str, place: int) -> str:
     return MEANT.get(name, PLAIN[place % len(PLAIN)])
 
 
-def _bars(axes: Axes, drawn: Drawn) -> None:
+def _bars(axes: Axes, drawn: Drawn, language: Language) -> None:
     places = np.arange(len(drawn.labels))
     left = np.zeros(len(places))
     for i, name in enumerate(drawn.series):
-        axes.barh(places, drawn.values[:, i], 0.68, left, color=_colour(name, i), label=heading(name))
+        axes.barh(places, drawn.values[:, i], 0.68, left, color=_colour(name, i), label=language.heading(name))
         left = left + drawn.values[:, i]
     for place, whole in zip(places, left, strict=True):
         axes.annotate(f"{whole:,.0f}", (whole, place), (4, 0), textcoords="offset points", va="center", color=INK)
@@ -117,7 +137,7 @@ def _bars(axes: Axes, drawn: Drawn) -> None:
     axes.set_xlim(0, 1.18 * max(left.max(initial=0), 1))
 
 
-def _stacks(axes: Axes, drawn: Drawn) -> None:
+def _stacks(axes: Axes, drawn: Drawn, language: Language) -> None:
     count = len(drawn.labels)
     # One outline for all columns of a series keeps the file small. Few columns stand apart: a nought between each two.
     apart = count <= MOST_APART
@@ -127,7 +147,9 @@ def _stacks(axes: Axes, drawn: Drawn) -> None:
     for i, name in enumerate(drawn.series):
         top = below + drawn.values[:, i]
         outline = [np.insert(values, range(1, count), 0) if apart else values for values in (top, below)]
-        axes.stairs(outline[0], edges, baseline=outline[1], fill=True, color=_colour(name, i), label=heading(name))
+        axes.stairs(
+            outline[0], edges, baseline=outline[1], fill=True, color=_colour(name, i), label=language.heading(name)
+        )
         below = top
     shown = range(0, count, -(-count // TICKS))
     axes.set_xticks(shown, [_two_lines(drawn.labels[i]) for i in shown])
@@ -148,7 +170,7 @@ def _two_lines(label: str) -> str:
     return narrow(first, COLUMN) + ("\n" + narrow(rest, COLUMN) if rest else "")
 
 
-def _squares(axes: Axes, drawn: Drawn) -> None:
+def _squares(axes: Axes, drawn: Drawn, _: Language) -> None:
     # The root keeps small numbers visible beside one that is a hundred times greater.
     shade = np.ma.masked_equal(np.sqrt(drawn.values), 0)
     axes.pcolormesh(shade, cmap=HEAT, vmin=0, vmax=max(np.sqrt(drawn.values.max()), 1))

@@ -18,9 +18,11 @@ import pyarrow.dataset as ds
 from logscan.catalogue import causes, code_name
 from logscan.counts import SCAN
 from logscan.durable import replacing, require_folder
+from logscan.language import ENGLISH, Language
 from logscan.parquet import write_events
 from logscan.publish.findings import Finding, Findings
 from logscan.publish.text import moment, spreadsheet
+from logscan.run import Problem
 from logscan.schema import EVENTS, SCHEMA_VERSION
 
 # Rows of one report in the JSON file; `rows_in_all` says how many there are.
@@ -57,6 +59,21 @@ def check_path(path: Path) -> None:
     require_folder(path)
 
 
+def shortcomings(findings: Findings, path: Path) -> list[Problem]:
+    """What a reader should know of the files that `write` makes at the path."""
+    if path.suffix and not path.is_dir():
+        return []
+    from logscan.publish.charts import FONTS, has_letters
+
+    if has_letters(findings.language):
+        return []
+    met = (
+        f"their words are English: no font of this machine has the letters of {findings.language.say('language.name')}"
+    )
+    advice = f"install one of {', '.join(FONTS[:5])} (Debian: fonts-noto-core); pages and charts/*.svg need none"
+    return [Problem(str(path / "charts" / "*.png"), met, advice, fatal=False)]
+
+
 def _folder(findings: Findings, folder: Path, events: ds.Dataset) -> Iterator[Path]:
     """Everything, file by file."""
     for part in (folder, folder / "tables", folder / "charts"):
@@ -87,7 +104,7 @@ def _json(findings: Findings, path: Path, _: ds.Dataset) -> None:
 
 
 def _csv(findings: Findings, path: Path, _: ds.Dataset) -> None:
-    _put(path, as_csv(in_words(findings.failures)))
+    _put(path, as_csv(in_words(findings.failures, findings.language)))
 
 
 def _parquet(_: Findings, path: Path, events: ds.Dataset) -> None:
@@ -107,6 +124,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     """Everything as plain values; keys are only ever added. Times are UTC (ISO 8601), shares from 0 to 1.
 
     version:  of these keys, and of `schema.EVENTS`
+    language: of sentences; names, codes, causes and `who_acts` are the same in all
     summary:  verdict, events, actions (adding up to events), copies (in no other number), first, last, deliveries,
               failed, failures (by action), failure_rate, refusals, messages, recipients (these two null where they were
               too many to count)
@@ -126,6 +144,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     summary = findings.summary
     return {
         "version": {"json": JSON_VERSION, "schema": SCHEMA_VERSION},
+        "language": findings.language.name,
         "summary": {
             "verdict": summary.verdict,
             "events": summary.events,
@@ -167,7 +186,7 @@ def _report(finding: Finding) -> dict[str, Any]:
     answer = finding.answer
     rows = answer.table.slice(0, JSON_ROWS).to_pylist()
     return {
-        "title": finding.report.title,
+        "title": finding.title,
         "package": finding.package,
         "note": answer.note,
         "rows_in_all": answer.table.num_rows,
@@ -190,12 +209,12 @@ def _plain(value: Any) -> Any:
             return str(value)
 
 
-def in_words(failures: pa.Table) -> pa.Table:
+def in_words(failures: pa.Table, language: Language = ENGLISH) -> pa.Table:
     """The failures (`Asked.failures`) with the words that the catalogue has for them."""
-    known = causes()
+    known = causes(language.name)
     rows = [known.get(name) for name in failures["cause"].to_pylist()]
     words = {
-        "code_meaning": [code and code_name(code) for code in failures["code"].to_pylist()],
+        "code_meaning": [code and code_name(code, language.name) for code in failures["code"].to_pylist()],
         "cause_meaning": [row and row.meaning for row in rows],
         "who_acts": [row and row.actor for row in rows],
         "next_step": [row.steps[0] if row and row.steps else None for row in rows],

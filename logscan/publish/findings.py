@@ -24,9 +24,10 @@ from logscan.counts import (
     rollup,
     total,
 )
+from logscan.language import ENGLISH, Language
 from logscan.publish.series import numbers
-from logscan.publish.text import counted, heading, is_number, percent, safe
-from logscan.report import TOP, Answer, Asked, Report
+from logscan.publish.text import is_number, percent, safe
+from logscan.report import TOP, Answer, Asked, Before, Report
 from logscan.run import Problem, Run
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class Summary:
         """The answer in a sentence or two."""
         return " ".join(self.sentences)
 
+    def parts(self, language: Language) -> str:
+        """The events by action, as a sum."""
+        parts = ((language.value(safe(action, 40), "action"), number) for action, number in self.actions.items())
+        return " + ".join(f"{number:,} {action}" for action, number in parts)
+
+    def account(self, language: Language) -> str:
+        """All events, and the sum that they are."""
+        whole, parts = language.counted(self.events, "event"), self.parts(language)
+        return f"{whole} = {parts}" if parts else whole
+
     @property
     def failed(self) -> int:
         """Failed deliveries."""
@@ -93,6 +104,7 @@ class Finding:
     report: Report
     package: str
     answer: Answer
+    title: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,7 @@ class Findings:
     """Every kind of failure: see `report.Asked.failures`."""
     top: int | None
     """Rows that the reader asked for; None: as fits the place."""
+    language: Language = ENGLISH
 
     @cached_property
     def charts(self) -> dict[str, Rendered]:
@@ -115,26 +128,35 @@ class Findings:
         from logscan.publish.charts import render
 
         return {
-            finding.report.name: render(finding.answer, finding.report.name, finding.report.title, self.top or TOP)
+            finding.report.name: render(
+                finding.answer, finding.report.name, finding.title, self.top or TOP, self.language
+            )
             for finding in self.findings
             if finding.answer.chart and finding.answer.table.num_rows
         }
 
 
 def gather(
-    events: ds.Dataset, run: Run, *, top: int | None = None, by: Literal["day", "hour"] | None = None
+    events: ds.Dataset,
+    run: Run,
+    *,
+    top: int | None = None,
+    by: Literal["day", "hour"] | None = None,
+    language: str = ENGLISH.name,
+    before: Before | None = None,
 ) -> Findings:
     """Ask every installed report, and sum up.
 
     `events` has the columns of `schema.EVENTS`, filtered as the reader wished. Memory grows with the kinds of failures,
     not with the events. A report that fails is named in `problems`, and the others are asked all the same.
-    `top` and `by` left out are chosen to fit the place and the time span.
+    `top` and `by` left out are chosen to fit the place and the time span. `before` are the days before the events.
 
     >>> bounce = {"direction": "outbound", "action": "bounced", "cause": "policy", "recipient_domain": "a.example"}
     >>> gather(Asked.of(bounce).events, Run((), ())).summary.verdict
     'The only delivery failed: policy at a.example.'
     """
-    asked = Asked(events, top or TOP, by)
+    words = Language(language)
+    asked = Asked(events, top or TOP, by, words, before)
     reports, problems = plugins.load(plugins.REPORTS, Report)
     packages = plugins.packages(plugins.REPORTS)
     findings: list[Finding] = []
@@ -147,8 +169,9 @@ def gather(
             met = f"failed: {plugins.said(error)}"
             problems.append(plugins.broken(plugins.REPORTS, report.name, package, met))
         else:
-            findings.append(Finding(report, package, answer))
-    return Findings(run, _summary(asked), tuple(findings), run.problems + tuple(problems), asked.failures, top)
+            title = words.title(report.name, report.title)
+            findings.append(Finding(report, package, answer, title))
+    return Findings(run, _summary(asked), tuple(findings), run.problems + tuple(problems), asked.failures, top, words)
 
 
 def _check(answer: Answer) -> None:
@@ -191,7 +214,7 @@ def _summary(asked: Asked) -> Summary:
         refusals=total(asked.failures.filter(INBOUND)),
         messages=messages,
         recipients=recipients,
-        sentences=verdict(tries, asked.failures, total(outcomes)),
+        sentences=verdict(tries, asked.failures, total(outcomes), asked.language),
     )
 
 
@@ -208,7 +231,7 @@ def _different(asked: Asked, tries: int) -> tuple[int | None, int | None]:
     return messages, rows.group_by(list(columns)).aggregate([]).num_rows
 
 
-def verdict(tries: int, failures: pa.Table, events: int) -> tuple[str, ...]:
+def verdict(tries: int, failures: pa.Table, events: int, language: Language = ENGLISH) -> tuple[str, ...]:
     """What a hurried reader must know, in sentences.
 
     From the number of deliveries, the counted failures (`Asked.failures`) and the number of all events.
@@ -221,47 +244,45 @@ def verdict(tries: int, failures: pa.Table, events: int) -> tuple[str, ...]:
     25.0 % of 80 deliveries failed, 20 of them for good; most often: user-unknown (20), mainly at a.example (20).
     1 incoming try was refused; most often: blocklisted (1).
     """
+    say = language.say
     sent, received = failures.filter(SENT), failures.filter(INBOUND)
     failed, refused = total(sent), total(received)
     if not tries and not refused:
-        return (
-            f"Nothing was delivered or refused: {counted(events, 'other event')}." if events else "No mail events.",
-        )
+        others = language.counted(events, "other-event")
+        return (say("report.only-others", others=others) if events else say("report.no-events"),)
     sentences = []
     if tries == 1:
-        sentences.append(f"The only delivery failed: {_usual(sent)}." if failed else "The only delivery succeeded.")
+        sentences.append(say("report.one-failed", **_usual(sent, language)) if failed else say("report.one-succeeded"))
     elif failed:
-        for_good = total(sent.filter(pc.field("action") != "deferred"))
-        sentences.append(
-            f"{percent(failed / tries)} of {tries:,} deliveries failed,"
-            f" {f'{for_good:,}' if for_good else 'none'} of them for good; most often: {_usual(sent, numbers=True)}."
-        )
+        for_good = total(sent.filter(pc.field("action") != "deferred")) or say("report.none")
+        rate = percent(failed / tries)
+        sentences.append(say("report.failed", rate=rate, tries=tries, forgood=for_good, **_usual(sent, language)))
     elif tries:
-        sentences.append(f"All {tries:,} deliveries succeeded.")
+        sentences.append(say("report.all-succeeded", tries=tries))
     if refused:
-        cause, number = _largest(received, "cause")
-        tried = counted(refused, "incoming try was", "incoming tries were")
-        sentences.append(f"{tried} refused; most often: {cause} ({number:,}).")
+        cause, number = _largest(received, "cause", language)
+        sentences.append(language.counted(refused, "refused", cause=cause, most=number))
     elif not failed:
-        sentences.append("Nothing was refused.")
+        sentences.append(say("report.nothing-refused"))
     return tuple(sentences)
 
 
-def _usual(failures: pa.Table, *, numbers: bool = False) -> str:
-    """The cause of most failures, and the domain that has most of those.
+def _usual(failures: pa.Table, language: Language) -> dict[str, str | int]:
+    """The cause of most failures, and the domain that has most of those; with how many.
 
     What expired was put off before, and those failures say why: it names no cause while others do.
     """
     telling = failures.filter(pc.field("cause") != "expired")
     failures = telling if len(telling) else failures
     top = largest_first(rollup(failures, ["cause"])).slice(0, 1)["cause"]
-    cause, of_cause = _largest(failures, "cause")
+    cause, of_cause = _largest(failures, "cause", language)
     same = pc.is_in(failures["cause"], value_set=top.combine_chunks())
-    domain, at_domain = _largest(failures.filter(same), "recipient_domain")
-    return f"{cause} ({of_cause:,}), mainly at {domain} ({at_domain:,})" if numbers else f"{cause} at {domain}"
+    domain, at_domain = _largest(failures.filter(same), "recipient_domain", language)
+    return {"cause": cause, "most": of_cause, "domain": domain, "there": at_domain}
 
 
-def _largest(failures: pa.Table, column: str) -> tuple[str, int]:
+def _largest(failures: pa.Table, column: str, language: Language) -> tuple[str, int]:
     """The group with most events, as it is called in a sentence, and their number."""
     [group] = largest_first(rollup(failures, [column])).slice(0, 1).to_pylist()
-    return (safe(group[column], 60) if group[column] else f"no {heading(column)}"), group["events"]
+    unnamed = language.say("report.unnamed", column=language.heading(column))
+    return (safe(group[column], 60) if group[column] else unnamed), group["events"]

@@ -30,9 +30,17 @@ def html(findings: Findings) -> str:
     made = ""
     for rows in ROWS:
         sections = [
-            section(finding, None, rows, rows) for finding in findings.findings if finding.answer.table.num_rows
+            section(finding, None, rows, rows, language=findings.language)
+            for finding in findings.findings
+            if finding.answer.table.num_rows
         ]
-        made = template.render(findings=findings, summary=findings.summary, tally=findings.run.tally, sections=sections)
+        made = template.render(
+            findings=findings,
+            summary=findings.summary,
+            tally=findings.run.tally,
+            language=findings.language,
+            sections=sections,
+        )
         if len(made.encode()) <= LARGEST:
             break
     return made

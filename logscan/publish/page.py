@@ -1,18 +1,23 @@
-"""Makes the page: one HTML file with everything in it, that asks no network and runs no script."""
+"""Makes the page: one HTML file with everything in it, that asks no network and runs no script but its own."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pyarrow as pa
 from markupsafe import Markup
+from rich.cells import cell_len
 
+from logscan.language import ENGLISH, Language
 from logscan.publish.findings import Finding, Findings
-from logscan.publish.text import cell, counted, heading, is_number, moment, percent, safe
+from logscan.publish.text import cell, is_number, moment, percent, safe
 from logscan.report import TOP
 
 if TYPE_CHECKING:
@@ -21,15 +26,16 @@ if TYPE_CHECKING:
 LONGEST = 400
 # Rows of a table in time order: a month of days.
 STEPS = 31
-# Texts up to so many letters stay on one line.
+# Texts up to so many cells stay on one line.
 SHORT = 14
 # Letters without a blank beyond which a word is broken anywhere.
 UNBROKEN = 24
 
 
 def page(findings: Findings) -> str:
-    """The page."""
+    """The page. Its policy lets one script run, by its hash, whatever a log managed to write into it."""
     top = findings.top or TOP
+    script = files(__package__).joinpath("templates", "sort.js").read_text(encoding="utf-8")
     sections = [finding for finding in findings.findings if finding.answer.table.num_rows]
     return (
         environment()
@@ -38,14 +44,22 @@ def page(findings: Findings) -> str:
             findings=findings,
             summary=findings.summary,
             tally=findings.run.tally,
-            sections=[section(finding, findings.charts.get(finding.report.name), top) for finding in sections],
+            language=findings.language,
+            sections=[
+                section(finding, findings.charts.get(finding.report.name), top, language=findings.language)
+                for finding in sections
+            ],
             samples=[(source.source, *sample) for source in findings.run.sources for sample in source.tally.samples],
             top=top,
+            script=Markup(script),  # noqa: S704 it is our own
+            script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         )
     )
 
 
-def section(finding: Finding, chart: Rendered | None, top: int, steps: int = STEPS) -> dict[str, Any]:
+def section(
+    finding: Finding, chart: Rendered | None, top: int, steps: int = STEPS, *, language: Language = ENGLISH
+) -> dict[str, Any]:
     """What a template needs of an answer: so many rows of it, or steps of time."""
     answer = finding.answer
     # A table in time order shows its end.
@@ -56,12 +70,15 @@ def section(finding: Finding, chart: Rendered | None, top: int, steps: int = STE
     return {
         "finding": finding,
         "chart": Markup(chart.inline) if chart else None,  # noqa: S704 it is SVG that ElementTree wrote
-        "not_drawn": counted(chart.left_out, "earlier step") if chart and in_time and chart.left_out else "",
-        "columns": [_Column.of(name, table[name]) for name in shown],
+        "not_drawn": language.counted(chart.left_out, "earlier-step") if chart and in_time and chart.left_out else "",
+        "columns": [_Column.of(name, table[name], language) for name in shown],
         "below": answer.below,
         "rows": table.to_pylist(),
-        "in_all": answer.table.num_rows,
-        "end": "last" if in_time else "first",
+        "part": language.say(
+            f"report.{'last' if in_time else 'first'}-rows", rows=len(table), all=answer.table.num_rows
+        )
+        if len(table) < answer.table.num_rows
+        else "",
     }
 
 
@@ -71,25 +88,31 @@ class _Column:
 
     name: str
     kind: str
+    language: Language
     days: bool = False
 
     @classmethod
-    def of(cls, name: str, values: pa.ChunkedArray) -> _Column:
+    def of(cls, name: str, values: pa.ChunkedArray, language: Language) -> _Column:
         if is_number(values.type):
-            return cls(name, "number")
+            return cls(name, "number", language)
         if pa.types.is_timestamp(values.type):
-            return cls(name, "time", all(t is None or t.time() == time() for t in values.to_pylist()))
-        texts = [str(text) for text in values.to_pylist()]
-        if max(map(len, texts), default=0) <= SHORT:
-            return cls(name, "words short")
+            return cls(name, "time", language, all(t is None or t.time() == time() for t in values.to_pylist()))
+        texts = [language.value(str(text), name) for text in values.to_pylist()]
+        if max(map(cell_len, texts), default=0) <= SHORT:
+            return cls(name, "words short", language)
         longest = max((len(word) for text in texts for word in text.split()), default=0)
-        return cls(name, "words long" if longest > UNBROKEN else "words")
+        return cls(name, "words long" if longest > UNBROKEN else "words", language)
+
+    @property
+    def heading(self) -> str:
+        """Its name as a heading."""
+        return self.language.heading(self.name)
 
     def cell(self, value: Any) -> str:
         """A value of it: times to the minute."""
         if isinstance(value, datetime):
             return moment(value, seconds=False)[: 10 if self.days else None]
-        return cell(value, self.name, LONGEST)
+        return cell(value, self.name, LONGEST, self.language)
 
 
 def _shown(value: Any) -> Any:
@@ -108,5 +131,5 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"counted": counted, "heading": heading, "moment": moment, "percent": percent}
+    made.filters |= {"moment": moment, "percent": percent}
     return made

@@ -11,9 +11,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from logscan.advice import wrap
+from logscan.language import Language
 from logscan.parser import Tally
 from logscan.publish.findings import Finding, Findings, Summary
-from logscan.publish.text import cell, counted, heading, is_number, moment, narrow, percent, safe
+from logscan.publish.text import cell, is_number, moment, narrow, percent, safe
 from logscan.run import Problem, SourceRead
 
 WIDTH = 80
@@ -21,7 +23,7 @@ ROWS = 4
 SAMPLES = 3
 PROBLEMS = 5
 SOURCES = 3
-LABEL = 9
+LABELS = ("read", "problem", "time", "events", "copies", "sent")
 UNDER = 4
 GAP = 2
 NARROWEST = 12
@@ -54,7 +56,7 @@ class Screen:
         self.findings = findings
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        page = _Page(console, min(WIDTH, options.max_width))
+        page = _Page(min(WIDTH, options.max_width), self.findings.language)
         findings, summary = self.findings, self.findings.summary
         for sentence in summary.sentences:
             yield from page.words(sentence, style="bold")
@@ -72,64 +74,73 @@ class Screen:
 class _Page:
     """Lines that fit the width. All text is made safe before it becomes a `Text`; markup is never read."""
 
-    def __init__(self, console: Console, width: int):
-        self.console, self.width = console, width
+    def __init__(self, width: int, language: Language):
+        self.width, self.language = width, language
+        labels = (language.say(f"screen.{name}") for name in LABELS)
+        self.margin = max(map(cell_len, labels)) + GAP
 
     def words(self, text: str, indent: int = 0, style: str = "") -> list[Text]:
         """Words on as many lines as they need."""
-        wrapped = Text(text, style=style, overflow="fold").wrap(self.console, max(self.width - indent, 20))
-        for line in wrapped:
-            line.rstrip()
-        return [Text(" " * indent).append_text(line) for line in wrapped]
+        lines = wrap(text, max(self.width - indent, 20))
+        return [Text(" " * indent).append(line.rstrip(), style) for line in lines]
 
     def labelled(self, label: str, text: str, style: str = "") -> list[Text]:
         """Words with a label in the margin."""
-        first, *others = self.words(text, LABEL, style)
-        return [Text(set_cell_size(label, LABEL), style="dim").append_text(first[LABEL:]), *others]
+        first, *others = self.words(text, self.margin, style)
+        head = set_cell_size(self.language.say(f"screen.{label}"), self.margin)
+        return [Text(head, style="dim").append_text(first[self.margin :]), *others]
 
     def read(self, parser: str, sources: list[SourceRead]) -> Iterator[Text]:
         """The sources of one format, folded, and what was not understood of them."""
+        language, say = self.language, self.language.say
         names = ", ".join(safe(PurePath(source.source).name, 40) for source in sources[:SOURCES])
-        more = f" and {len(sources) - SOURCES:,} more" if len(sources) > SOURCES else ""
+        if len(sources) > SOURCES:
+            names = say("screen.more-names", names=names, number=len(sources) - SOURCES)
         tally = sum((source.tally for source in sources), Tally())
         unsure = min(source.confidence for source in sources)
-        yield from self.labelled(
-            "Read",
-            f"{safe(parser, 40) or 'unknown format'}: {names}{more}; {counted(tally.lines, 'line')},"
-            f" {percent(tally.share_understood, 2)} understood"
-            + (f"; the format is a guess ({percent(unsure, 0)} sure)" if unsure < SURE else ""),
+        text = say(
+            "screen.read-of",
+            format=safe(parser, 40) or say("screen.unknown-format"),
+            names=names,
+            lines=language.counted(tally.lines, "line"),
+            understood=percent(tally.share_understood, 2),
         )
+        guess = f"; {say('screen.guess', sure=percent(unsure, 0))}" if unsure < SURE else ""
+        yield from self.labelled("read", text + guess)
         if tally.unread:
-            yield from self.words(f"{counted(tally.unread, 'line')} not understood, such as", LABEL, "yellow")
+            unread = say("screen.not-understood", lines=language.counted(tally.unread, "line"))
+            yield from self.words(unread, self.margin, "yellow")
             samples = [(source.source, *sample) for source in sources for sample in source.tally.samples]
             for source, offset, line in samples[:SAMPLES]:
                 text = f"{safe(PurePath(source).name, 40)}:{offset} {safe(line, LONGEST)}"
-                yield Text(" " * LABEL + narrow(text, self.width - LABEL), style="dim")
+                yield Text(" " * self.margin + narrow(text, self.width - self.margin), style="dim")
 
     def problems(self, problems: tuple[Problem, ...]) -> Iterator[Text]:
         """What an administrator must know, the worst first."""
         worst = sorted(problems, key=lambda problem: not problem.fatal)
         for problem in worst[:PROBLEMS]:
-            yield from self.labelled("Problem", safe(str(problem), LONGEST), "red" if problem.fatal else "yellow")
+            yield from self.labelled("problem", safe(str(problem), LONGEST), "red" if problem.fatal else "yellow")
         if len(worst) > PROBLEMS:
-            yield from self.words(f"and {counted(len(worst) - PROBLEMS, 'problem')} more", LABEL)
+            more = self.language.counted(len(worst) - PROBLEMS, "problem")
+            yield from self.words(self.language.say("screen.more-problems", problems=more), self.margin)
 
     def numbers(self, summary: Summary) -> Iterator[Text]:
         """Time span, and events by action, which add up."""
+        counted, say = self.language.counted, self.language.say
         if summary.first and summary.last:
-            yield from self.labelled("Time", f"{moment(summary.first)} to {moment(summary.last)} UTC")
+            span = say("report.span", first=moment(summary.first), last=moment(summary.last))
+            yield from self.labelled("time", span)
         if summary.events:
-            parts = " + ".join(f"{number:,} {safe(action, 40)}" for action, number in summary.actions.items())
-            yield from self.labelled("Events", f"{summary.events:,} = {parts}")
+            yield from self.labelled("events", f"{summary.events:,} = {summary.parts(self.language)}")
         if summary.copies:
-            told = counted(summary.copies, "event that another log tells too", "events that another log tells too")
-            yield from self.labelled("Copies", f"{told}, counted once")
+            yield from self.labelled("copies", say("screen.counted-once", copies=counted(summary.copies, "copy")))
         if summary.messages:
-            yield from self.labelled(
-                "Sent",
-                f"{counted(summary.deliveries, 'delivery', 'deliveries')} of {counted(summary.messages, 'message')}"
-                f" to {counted(summary.recipients or 0, 'recipient')}",
-            )
+            parts = {
+                "deliveries": counted(summary.deliveries, "delivery"),
+                "messages": counted(summary.messages, "message"),
+                "recipients": counted(summary.recipients or 0, "recipient"),
+            }
+            yield from self.labelled("sent", say("screen.sent-of", **parts))
 
     def section(self, finding: Finding, rows: int) -> Iterator[Text]:
         """The first rows of an answer as a table, with long text under each row."""
@@ -138,9 +149,11 @@ class _Page:
         columns = [name for name in answer.brief if name not in answer.below]
         right = [is_number(table.schema.field(name).type) for name in columns]
         shown = table.slice(0, rows).to_pylist()
-        of_all = f" ({rows} of {table.num_rows:,})" if table.num_rows > rows else ""
-        head = [safe(finding.report.title, 40) + of_all, *(heading(name) for name in columns[1:])]
-        body = [[cell(row[name], name, LONGEST) for name in columns] for row in shown]
+        title = safe(finding.title, 40)
+        if table.num_rows > rows:
+            title += " " + self.language.say("screen.rows", rows=rows, all=table.num_rows)
+        head = [title, *(self.language.heading(name) for name in columns[1:])]
+        body = [[cell(row[name], name, LONGEST, self.language) for name in columns] for row in shown]
         widths = _widths([head, *body], right, self.width)
         title, *others = _aligned(head, widths, right)
         yield Text(title, style="bold").append("".join(others).rstrip(), style="not bold dim")

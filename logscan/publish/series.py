@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.publish.text import MISSING, cell, heading, narrow, safe
+from logscan.language import ENGLISH, Language
+from logscan.publish.text import MISSING, cell, narrow, safe
 from logscan.report import Answer, Chart
 
 # Cells of a label: of the widest letters, they still leave a third of the chart.
@@ -35,7 +36,7 @@ class Drawn:
     """Labels for which there was no room."""
 
 
-def numbers(answer: Answer, top: int) -> Drawn:
+def numbers(answer: Answer, top: int, language: Language = ENGLISH) -> Drawn:
     """What the chart of an answer shows: its first `top` bars or rows, or the last steps of time.
 
     >>> table = pa.table({"domain": ["a.example", "b.example", "a.example"], "failures": [1, 5, 2]})
@@ -47,7 +48,7 @@ def numbers(answer: Answer, top: int) -> Drawn:
     if chart is None:
         raise ValueError("the answer has no chart")
     if chart.kind == "heat":
-        return _heat(answer.table, chart, top)
+        return _heat(answer.table, chart, top, language)
     summed = _summed(answer.table, [chart.x], chart.series)
     if chart.kind == "bars":
         shown = summed.sort_by([("total", "descending"), (chart.x, "ascending")]).slice(0, top)
@@ -55,11 +56,11 @@ def numbers(answer: Answer, top: int) -> Drawn:
         shown = summed.slice(max(summed.num_rows - MOST_STEPS, 0))
     series = [name for name in chart.series if pc.any(pc.not_equal(shown[name], 0)).as_py()]
     values = np.column_stack([shown[name].to_numpy() for name in series or chart.series[:1]])
-    labels = _labels(shown[chart.x].to_pylist(), chart.x)
+    labels = _labels(shown[chart.x].to_pylist(), chart.x, language)
     return Drawn(labels, series or [chart.series[0]], values, summed.num_rows - shown.num_rows)
 
 
-def _heat(table: pa.Table, chart: Chart, top: int) -> Drawn:
+def _heat(table: pa.Table, chart: Chart, top: int, language: Language) -> Drawn:
     """The largest rows and columns; the others are left out."""
     rows, columns = (
         _summed(table, [name], chart.series).sort_by([("total", "descending"), (name, "ascending")])
@@ -77,7 +78,8 @@ def _heat(table: pa.Table, chart: Chart, top: int) -> Drawn:
     values[at[0].filter(inside).to_numpy(), at[1].filter(inside).to_numpy()] = (
         squares["total"].filter(inside).to_numpy()
     )
-    labels, series = _labels(shown_rows.to_pylist(), str(chart.by)), _labels(shown_columns.to_pylist(), chart.x)
+    labels = _labels(shown_rows.to_pylist(), str(chart.by), language)
+    series = _labels(shown_columns.to_pylist(), chart.x, language)
     return Drawn(labels, series, values, rows.num_rows - len(labels))
 
 
@@ -90,31 +92,31 @@ def _summed(table: pa.Table, by: list[str], series: tuple[str, ...]) -> pa.Table
     return groups.select([*by, *(f"{name}_sum" for name in (*series, "total"))]).rename_columns([*by, *series, "total"])
 
 
-def _labels(values: list[Any], column: str) -> list[str]:
+def _labels(values: list[Any], column: str, language: Language) -> list[str]:
     """Values as labels; times without what they have in common."""
     times = [value for value in values if isinstance(value, datetime)]
     if not times:
-        return [narrow(cell(value, column, 2 * LABEL), LABEL) for value in values]
+        return [narrow(cell(value, column, 2 * LABEL, language), LABEL) for value in values]
     form = "%Y-%m-%d" if all(time.hour == time.minute == 0 for time in times) else "%m-%d %H:%M"
     return [MISSING if value is None else value.astimezone(UTC).strftime(form) for value in values]
 
 
-def alt(answer: Answer, title: str, top: int) -> str:
+def alt(answer: Answer, title: str, top: int, language: Language = ENGLISH) -> str:
     """The chart in words, for who cannot see it.
 
     >>> table = pa.table({"domain": ["a.example", "b.example"], "failures": [1, 5]})
     >>> alt(Answer(table, "", Chart("bars", x="domain", y="failures")), "Domains", top=10)
     'Domains. Bars of failures by domain, 2 in all: b.example 5, a.example 1.'
     """
-    drawn, chart = numbers(answer, top), answer.chart
+    drawn, chart, say = numbers(answer, top, language), answer.chart, language.say
+    title = safe(title)
     if chart is None or not drawn.labels:
-        return f"{safe(title)}. Nothing to draw."
-    kind = {"bars": "Bars", "stacks": "Columns", "heat": "Squares"}[chart.kind]
-    what = heading(chart.series[0]) if chart.kind == "heat" else ", ".join(map(heading, drawn.series))
-    by = heading(chart.x) + (f" and {heading(chart.by)}" if chart.by else "")
+        return say("chart.nothing", title=title)
+    what = chart.series if chart.kind == "heat" else drawn.series
+    by = language.heading(chart.x)
+    by = say("chart.two", one=by, other=language.heading(chart.by)) if chart.by else by
     totals = drawn.values.sum(axis=1)
     largest = sorted(range(len(totals)), key=lambda i: -totals[i])[:3]
     said = ", ".join(f"{drawn.labels[i]} {totals[i]:,.0f}" for i in largest)
-    more = len(totals) - len(largest)
-    listed = f"{len(totals)} in all: {said}" if not more else f"the largest of {len(totals)}: {said}"
-    return f"{safe(title)}. {kind} of {what} by {by}, {listed}."
+    listed = say("chart.all" if len(totals) == len(largest) else "chart.largest", number=len(totals), said=said)
+    return say(f"chart.{chart.kind}", title=title, what=", ".join(map(language.heading, what)), by=by, listed=listed)

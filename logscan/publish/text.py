@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
+from logscan.language import ENGLISH, Language
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -93,15 +95,6 @@ def moment(time: datetime, *, seconds: bool = True) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
-def heading(column: str) -> str:
-    """A column's name as a heading.
-
-    >>> heading("recipient_domain")
-    'recipient domain'
-    """
-    return safe(column).replace("_", " ")
-
-
 def narrow(text: str, width: int) -> str:
     """Safe text cut to so many cells of a terminal: a Chinese letter takes two, a mark above another none.
 
@@ -118,8 +111,8 @@ def is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 
-def cell(value: Any, column: str, limit: int | None = None) -> str:
-    """A value of a report's table as text: safe, with thousands marked, shares in per cent.
+def cell(value: Any, column: str, limit: int | None = None, language: Language = ENGLISH) -> str:
+    """A value of a report's table as text: safe, thousands marked, shares in per cent, our own words in a language.
 
     >>> cell(8120, "failures"), cell(0.5, "rate"), cell(None, "provider"), cell(["a", "b"], "next_steps")
     ('8,120', '50.0 %', '—', 'a; b')
@@ -128,7 +121,7 @@ def cell(value: Any, column: str, limit: int | None = None) -> str:
         case None:
             return MISSING
         case bool():
-            return "yes" if value else "no"
+            return language.say("report.yes" if value else "report.no")
         case int():
             return f"{value:,}"
         case float():
@@ -138,4 +131,4 @@ def cell(value: Any, column: str, limit: int | None = None) -> str:
         case list():
             return safe("; ".join(map(str, value)), limit)
         case _:
-            return safe(str(value), limit)
+            return safe(language.value(str(value), column), limit)

@@ -263,7 +263,9 @@ class Store:
         with self.commit() as commit:
             known = {read.source for read in commit._ledger.sources()}
             if strange := [name for name in names if name not in known]:
-                raise StoreError(self.path, f"has read no {strange[0]}", "name it as the column `source` does")
+                shown = ", ".join([*sorted(known)[:5], *(["..."] if len(known) > 5 else [])])
+                advice = f"name it as the column `source` does: {shown}" if known else ""
+                raise StoreError(self.path, f"has read no {strange[0]}", advice)
             if beside := sorted(commit._ledger.names_beside(names)):
                 raise StoreError(self.path, f"has read the same log as {beside[0]} too", "name both")
             gone = 0

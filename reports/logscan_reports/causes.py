@@ -15,7 +15,7 @@ def answer(asked: Asked) -> Answer:
     failures = asked.failures.filter(SENT)
     table = largest_first(rollup(failures, ["cause"], first=["sample", "line"]))
     share = pc.divide(table["events"].cast(pa.float64()), float(total(table)) or 1.0)
-    known = causes()
+    known = causes(asked.language.name)
     rows = [known.get(name) for name in table["cause"].to_pylist()]
     columns = {
         "cause": table["cause"],
@@ -29,7 +29,7 @@ def answer(asked: Asked) -> Answer:
     }
     return Answer(
         pa.table(columns),
-        "Failures of mail that we sent, by what went wrong.",
+        asked.language.say("reports.causes.note"),
         Chart("bars", x="cause", y="failures"),
         shown=("cause", "failures", "share", "who_acts", "since", "last"),
         below=("meaning", "next_steps", "sample"),
@@ -37,4 +37,4 @@ def answer(asked: Asked) -> Answer:
     )
 
 
-report = Report(name="causes", title="Causes", answer=answer, place=10)
+report = Report(name="causes", answer=answer, place=10)

@@ -13,9 +13,9 @@ def answer(asked: Asked) -> Answer:
     table = table.rename_columns({"events": "refusals", "cause": "mostly"})
     return Answer(
         table.select(["remote_ip", "refusals", "mostly", "since", "last"]),
-        "Clients that we refused, by address; mostly: the most frequent cause.",
+        asked.language.say("reports.clients.note"),
         Chart("bars", x="remote_ip", y="refusals"),
     )
 
 
-report = Report(name="clients", title="Clients refused by us", answer=answer, place=70)
+report = Report(name="clients", answer=answer, place=70)

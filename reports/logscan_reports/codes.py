@@ -9,8 +9,6 @@ from logscan.catalogue import code_name
 from logscan.counts import largest_first, rollup
 from logscan.report import SENT, Answer, Asked, Chart, Report
 
-NO_CODE = "no reply with a code"
-
 
 def answer(asked: Asked) -> Answer:
     """Failures by reply code and enhanced code, with words and a sample."""
@@ -18,12 +16,14 @@ def answer(asked: Asked) -> Answer:
     failures = asked.failures.filter(SENT).select([*keys, "recipient_domain", "events", "since", "last"])
     by_cause = largest_first(rollup(failures, ["code", "enhanced", "cause"], first=["sample", "line"]))
     table = largest_first(rollup(by_cause, ["code", "enhanced"], first=["cause", "sample", "line"]))
-    names = [NO_CODE if code is None else code_name(code) for code in table["code"].to_pylist()]
+    no_code = asked.language.say("reports.codes.no-code")
+    codes = table["code"].to_pylist()
+    names = [no_code if code is None else code_name(code, asked.language.name) for code in codes]
     table = table.rename_columns({"events": "failures", "cause": "mostly"})
     table = table.append_column("meaning", pa.array(names, pa.string())).append_column("reply_code", spoken(table))
     return Answer(
         table,
-        "Failures of mail that we sent, by the reply's digits and enhanced code; no digits: no server answered.",
+        asked.language.say("reports.codes.note"),
         Chart("bars", x="reply_code", y="failures"),
         shown=("reply_code", "failures", "meaning", "mostly", "since", "last"),
         below=("sample",),
@@ -45,4 +45,4 @@ def spoken(table: pa.Table) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(word, ""), "none", word)
 
 
-report = Report(name="codes", title="Codes", answer=answer, place=30)
+report = Report(name="codes", answer=answer, place=30)

@@ -15,9 +15,10 @@ HOUR = 3_600_000_000
 
 
 def answer(asked: Asked) -> Answer:
-    """Deferred messages by recipient domain, and how they ended."""
-    deferred = _first_deferrals(asked)
-    ends = _ends(asked, deferred["delivery"].combine_chunks())
+    """Deferred messages by recipient domain, and how they ended; those from before that had not ended then too."""
+    parts = [_unended(asked.before.events)] if asked.before else []
+    deferred = _first(pa.concat_tables([*parts, _deferrals(asked.events)]))
+    ends = _ends(asked.events, deferred["delivery"].combine_chunks())
     at = pc.index_in(deferred["delivery"], value_set=ends["delivery"].combine_chunks())
     when = ends["end"].take(at)
     # A queue id that was used before ended before.
@@ -47,12 +48,13 @@ def answer(asked: Asked) -> Answer:
     names = ("recipient_domain", "deferred", "delivered_later", "given_up", "waiting", "waiting_since")
     order = ("recipient_domain", "count_all", "delivered_later_sum", "given_up_sum", "waiting_sum", "waiting_since_min")
     columns = {name: counted[column] for name, column in zip(names, order, strict=True)}
-    table = largest_first(pa.table(columns | {"most_hours": counted["hours_max"]}), "waiting")
+    waited = pc.subtract(pc.max(asked.outcomes["last"]).cast(pa.int64()), counted["waiting_since_min"].cast(pa.int64()))
+    hours = {"hours_waiting": pc.divide(waited.cast(pa.float64()), HOUR), "most_hours": counted["hours_max"]}
+    table = largest_first(pa.table(columns | hours), "waiting")
+    say, days = asked.language.say, asked.before.days if asked.before else 0
     return Answer(
         table,
-        "Messages that were put off at least once, one for each recipient: delivered later, given up, or still waiting"
-        " at the end of the log and since when; most_hours: the longest that a delivered one took from the first"
-        " deferral. Only mail with a queue id, and as far as the data reach.",
+        say("reports.deferrals.note-before", days=days) if days else say("reports.deferrals.note"),
         Chart("bars", x="recipient_domain", y=("waiting", "given_up", "delivered_later")),
     )
 
@@ -63,24 +65,36 @@ def _delivery() -> dict[str, pc.Expression]:
     return {"delivery": pc.binary_join_element_wise(*names, " ", null_handling="replace", null_replacement="")}
 
 
-def _first_deferrals(asked: Asked) -> pa.Table:
-    """Deliveries that were put off: their domain, and since when."""
+def _deferrals(events: ds.Dataset) -> pa.Table:
+    """Each time that a delivery was put off, and its domain."""
     columns = {
         **_delivery(),
         "recipient_domain": ds.field("recipient_domain").cast(pa.string()),
         "time": ds.field("time"),
     }
     put_off = COUNTED & SENT & ds.field("queue_id").is_valid() & (ds.field("action").cast(pa.string()) == "deferred")
-    rows = asked.events.scanner(columns=columns, filter=put_off, **SCAN).to_table()
-    first = rows.group_by(["delivery", "recipient_domain"]).aggregate([("time", "min")])
+    return events.scanner(columns=columns, filter=put_off, **SCAN).to_table()
+
+
+def _unended(events: ds.Dataset) -> pa.Table:
+    """The deferrals that no end came after."""
+    deferrals = _deferrals(events)
+    ends = _ends(events, deferrals["delivery"].unique())
+    end = ends["end"].take(pc.index_in(deferrals["delivery"], value_set=ends["delivery"].combine_chunks()))
+    return deferrals.filter(pc.fill_null(pc.less(end, deferrals["time"]), True))
+
+
+def _first(deferrals: pa.Table) -> pa.Table:
+    """Deliveries that were put off: their domain, and since when."""
+    first = deferrals.group_by(["delivery", "recipient_domain"]).aggregate([("time", "min")])
     return first.rename_columns({"time_min": "since"})
 
 
-def _ends(asked: Asked, deliveries: pa.Array) -> pa.Table:
+def _ends(events: ds.Dataset, deliveries: pa.Array) -> pa.Table:
     """How these deliveries ended: their last outcome that is none to wait for."""
     columns = {**_delivery(), "action": ds.field("action").cast(pa.string()), "end": ds.field("time")}
     ended = COUNTED & SENT & ds.field("queue_id").is_valid() & ds.field("action").isin(ENDS)
-    scanner = asked.events.scanner(columns=columns, filter=ended, **SCAN)
+    scanner = events.scanner(columns=columns, filter=ended, **SCAN)
     parts = (
         pa.table(batch.filter(pc.is_in(batch["delivery"], value_set=deliveries))) for batch in scanner.to_batches()
     )
@@ -89,4 +103,4 @@ def _ends(asked: Asked, deliveries: pa.Array) -> pa.Table:
     return rows.take(last["row_max"])
 
 
-report = Report(name="deferrals", title="Put off, and then?", answer=answer, place=45)
+report = Report(name="deferrals", answer=answer, place=45)

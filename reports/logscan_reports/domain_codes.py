@@ -16,10 +16,10 @@ def answer(asked: Asked) -> Answer:
     table = table.append_column("reply_code", spoken(table)).rename_columns({"events": "failures", "cause": "mostly"})
     return Answer(
         table,
-        "Failures of mail that we sent, by domain and code.",
+        asked.language.say("reports.domain-codes.note"),
         Chart("heat", x="reply_code", y="failures", by="recipient_domain"),
         shown=("recipient_domain", "reply_code", "failures", "mostly", "since", "last"),
     )
 
 
-report = Report(name="domain-codes", title="Domains and codes", answer=answer, place=35)
+report = Report(name="domain-codes", answer=answer, place=35)

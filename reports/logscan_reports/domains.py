@@ -14,12 +14,11 @@ def answer(asked: Asked) -> Answer:
     table = beside(went.filter(went["failures"].cast("bool")), mostly.drop_columns(["events"]), "recipient_domain")
     return Answer(
         between(table),
-        "Failures of mail that we sent, among all tries to deliver to the domain; between: the rate's 95 % confidence"
-        " interval (Wilson), were the tries independent; mostly: the most frequent cause.",
+        asked.language.say("reports.domains.note"),
         Chart("bars", x="recipient_domain", y=("deferred", "bounced", "expired", "rejected")),
         shown=("recipient_domain", "failures", "deliveries", "rate", "between", "mostly", "since", "last"),
         brief=("recipient_domain", "failures", "deliveries", "rate", "mostly"),
     )
 
 
-report = Report(name="domains", title="Domains", answer=answer, place=20)
+report = Report(name="domains", answer=answer, place=20)

@@ -20,8 +20,8 @@ def answer(asked: Asked) -> Answer:
     table = table.append_column("looks_like", attack)
     return Answer(
         table.select(["remote_ip", "logins", "looks_like", "process", "since", "last"]),
-        f"Logins that we refused, by address; more than {FEW} from one are rarely a typing error.",
+        asked.language.say("reports.logins.note", few=FEW),
     )
 
 
-report = Report(name="logins", title="Logins refused", answer=answer, place=65)
+report = Report(name="logins", answer=answer, place=65)

@@ -14,9 +14,9 @@ def answer(asked: Asked) -> Answer:
     table = largest_first(rollup(known, ["provider", "cause"], first=["sample", "line"]))
     return Answer(
         table.rename_columns({"events": "failures"}),
-        "Failures of mail that we sent, by provider and cause.",
+        asked.language.say("reports.provider-causes.note"),
         shown=("provider", "cause", "failures", "since", "last"),
     )
 
 
-report = Report(name="provider-causes", title="Providers and causes", answer=answer, place=42)
+report = Report(name="provider-causes", answer=answer, place=42)

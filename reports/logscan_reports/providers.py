@@ -17,11 +17,10 @@ def answer(asked: Asked) -> Answer:
     table = beside(went.filter(went["failures"].cast("bool")), mostly.drop_columns(["events"]), "provider")
     return Answer(
         between(table),
-        "Failures of mail that we sent, by whose server answered, as far as its host name tells; between: the rate's"
-        " 95 % confidence interval (Wilson), were the tries independent.",
+        asked.language.say("reports.providers.note"),
         Chart("bars", x="provider", y=("deferred", "bounced", "expired", "rejected")),
         shown=("provider", "failures", "deliveries", "rate", "between", "mostly", "since", "last"),
     )
 
 
-report = Report(name="providers", title="Providers", answer=answer, place=40)
+report = Report(name="providers", answer=answer, place=40)

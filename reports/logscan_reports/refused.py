@@ -14,14 +14,14 @@ def answer(asked: Asked) -> Answer:
     """Refusals by cause and code, with a sample that can be traced to its line."""
     refusals = asked.failures.filter(INBOUND)
     table = largest_first(rollup(refusals, ["cause", "code", "enhanced"], first=["sample", "line"]))
-    known = causes()
+    known = causes(asked.language.name)
     rows = [known.get(name) for name in table["cause"].to_pylist()]
     table = table.rename_columns({"events": "refusals"})
     table = table.append_column("meaning", pa.array([row and row.meaning for row in rows], pa.string()))
     table = table.append_column("reply_code", spoken(table))
     return Answer(
         table,
-        "Mail and clients that we refused, by what was wrong and the code of our answer; not among the failures above.",
+        asked.language.say("reports.refused.note"),
         Chart("bars", x="cause", y="refusals"),
         shown=("cause", "reply_code", "refusals", "since", "last"),
         below=("meaning", "sample"),
@@ -29,4 +29,4 @@ def answer(asked: Asked) -> Answer:
     )
 
 
-report = Report(name="refused", title="Refused by us", answer=answer, place=60)
+report = Report(name="refused", answer=answer, place=60)

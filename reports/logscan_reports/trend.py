@@ -50,8 +50,7 @@ def answer(asked: Asked) -> Answer:
         table = table.slice(0, 0)
     return Answer(
         table,
-        f"By {by}, in UTC: deliveries of mail that we sent, how many failed (put off: 4xx, for good: 5xx),"
-        " and refused: tries of clients that we refused.",
+        asked.language.say(f"reports.trend.by-{by}"),
         Chart("stacks", x="time", y=tuple(classes) if total(table, "failures") else "refused"),
         shown=("time", *(name for name in table.column_names[1:] if pc.any(pc.not_equal(table[name], 0)).as_py())),
     )
@@ -74,4 +73,4 @@ def _steps(times: pa.ChunkedArray, step: int) -> pa.Table:
     return pa.table({"time": steps})
 
 
-report = Report(name="trend", title="Trend", answer=answer, place=15)
+report = Report(name="trend", answer=answer, place=15)

@@ -71,6 +71,12 @@ def test_a_rule_judges_its_examples_and_leaves_its_counterexamples(number: int, 
     assert (example_rules[number] == rule) is wanted, example_rules[number]
 
 
+def test_the_model_overrules_no_rule_on_its_own_examples() -> None:
+    ruled = [(rule.cause, case) for rule in catalogue.rules() for case in rule.examples]
+    found = judge([case for _, case in ruled])
+    assert [(case, v["cause"]) for (cause, case), v in zip(ruled, found, strict=True) if v["cause"] != cause] == []
+
+
 @pytest.mark.parametrize("number", range(len(KNOWN)), ids=lambda n: f"{KNOWN[n][0]}-{KNOWN[n][1].reply}")
 def test_known_replies(number: int, known_causes: list[str]) -> None:
     assert known_causes[number] == KNOWN[number][0]
@@ -119,7 +125,7 @@ def test_code_class(code: int | None, enhanced: str | None, action: str | None, 
         ({"action": "delivered", "code": 550, "reply": "550 user unknown"}, "user-unknown", "no-such-user"),
         ({"action": "expired"}, "expired", "given-up"),
         ({"action": "rejected", "stage": "auth"}, "auth-failed", "login-refused"),
-        ({"action": "notified"}, "other", "unexplained"),
+        ({"action": "notified"}, "other", "own-notice"),
         ({"action": "deferred", "code": 354, "reply": "354 Go ahead"}, "protocol-error", "unexpected-go-ahead"),
         ({}, "other", "unexplained"),
     ],

@@ -13,12 +13,16 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from logscan import bounce, catalogue
+from logscan import bounce, catalogue, plugins
 from logscan.advice import language_of, shown, wrap
 from logscan.answers import answered
 from logscan.classifier import judge
 from logscan.cli import app
-from logscan.explanation import MAX_READ, Explanation, explain, of_bytes, provider_of, questions
+from logscan.explanation import MAX_READ, Explanation, explain, of_bytes, parser_of, provider_of, questions
+from logscan.guard import SURE_ENOUGH
+from logscan.parser import Block, Parser
+from logscan.plan import surest
+from logscan.testing import samples
 
 LANGUAGES = list(catalogue.languages())
 CODES = re.findall(
@@ -151,6 +155,8 @@ def shape(value: object, path: str = "") -> set[str]:
     """Every key of a file of words, how long each list is, and which places each sentence has."""
     if isinstance(value, dict):
         return {key for name, inner in value.items() for key in shape(inner, f"{path}/{name}")}
+    if path.startswith("/counted/"):  # as many forms as the language has
+        return {f"{path} {sorted({word for form in value for word in re.findall(r'{[a-z]+}', form)})}"}
     if isinstance(value, list) and not path.endswith("steps"):
         return {f"{path}[{len(value)}]"}
     return {f"{path} {sorted(re.findall(r'{[a-z]+}', str(value)))}"}
@@ -336,6 +342,18 @@ def test_a_text_is_explained_without_pandas_and_matplotlib() -> None:
         "sys.exit(any(name in sys.modules for name in ('pandas', 'matplotlib')))"
     )
     subprocess.run([sys.executable, "-X", "utf8", "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+SAMPLES = [log for log in samples(Path(__file__).parents[2] / "sample_logs") if log.suffix in (".log", ".mainlog")]
+
+
+@pytest.mark.parametrize("log", SAMPLES, ids=lambda log: log.name)
+def test_a_line_is_for_the_parser_that_is_surest_of_it(log: Path) -> None:
+    parsers, _ = plugins.load(plugins.PARSERS, Parser)
+    for line in ["What no parser knows", *log.read_text(encoding="utf-8").splitlines()[:40]]:
+        block = Block.of(f"{line}\n".encode())
+        name, sure = surest(parsers, block)
+        assert parser_of(block) == (parsers[name] if sure >= SURE_ENOUGH else None), line
 
 
 # Servers send these beside words that mean something else than the registry does.

@@ -390,6 +390,35 @@ def test_a_store_is_of_one_kind(log: Path, tmp_path: Path) -> None:
         assert (code, said in text) == (2, True), text
 
 
+@pytest.mark.parametrize("way", ["keyed", "domain"])
+def test_a_log_is_forgotten_by_the_name_that_the_events_have(log: Path, tmp_path: Path, way: str) -> None:
+    folder = tmp_path / NAME
+    folder.mkdir()
+    other = folder / "other.log"
+    other.write_text(LINES.replace("2026-11-23", "2026-11-24").replace("status=bounced", "status=deferred"))
+    store = tmp_path / "store"
+    scan = ("scan", log, other, "-o", f"{store}/", "--tz", "UTC", "--anonymize", way)
+    scan += ("--key", tmp_path / "key") if way == "keyed" else ()
+    assert run(*scan)[0] == 0
+    held = Store.open(store)
+    names = sorted(set(held.dataset().to_table(columns=["source"])["source"].to_pylist()))
+    assert [name.rpartition("/")[2] for name in names] in (["mail.log", "other.log"], ["other.log", "mail.log"])
+    assert names == sorted(read.source for read in held.run().sources)
+    assert [path for path in store.rglob("*") if path.is_file() and NAME.encode() in path.read_bytes()] == []
+    code, told = run("store", "forget", store, other)
+    assert code == 2
+    assert all(name in told for name in names), "the names that it knows are told"
+    [wrong] = [name for name in names if name.endswith("other.log")]
+    assert run("store", "forget", store, wrong) == (0, "30 events taken out\n")
+    assert (held.dataset().count_rows(), held.check()) == (30, [])
+    assert {read.source for read in held.run().sources} == set(names) - {wrong}
+    for _ in range(2):  # read again, and once only
+        assert run(*scan)[0] == 0
+        assert held.dataset().count_rows() == 60
+    assert run("store", "forget", store, *names) == (0, "60 events taken out\n")
+    assert held.days() == []
+
+
 def test_what_others_scan_into_a_store_is_of_its_kind(log: Path, tmp_path: Path) -> None:
     """`logscan nightly` goes this way."""
     store = tmp_path / "store"

@@ -119,7 +119,7 @@ def test_csv_is_the_table_of_failures(found: tuple[Findings, Asked], tmp_path: P
 def test_json_has_everything(found: tuple[Findings, Asked], tmp_path: Path) -> None:
     [path] = write(found[0], tmp_path / "r.json", found[1].events)
     data = json.loads(path.read_text(encoding="utf-8"))
-    assert list(data) == ["version", "summary", "sources", "problems", "reports"]
+    assert list(data) == ["version", "language", "summary", "sources", "problems", "reports"]
     assert data["summary"] | {"verdict": ""} == {
         "verdict": "",
         "events": 4,

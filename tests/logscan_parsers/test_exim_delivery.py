@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from reading import reading
 
-from logscan import correlate
 from logscan.parser import Block, Tally
 from logscan_parsers.exim import parser
 
@@ -32,12 +32,7 @@ COLUMNS = [
 ]
 
 
-def parsed(*lines: str) -> tuple[list[dict[str, Any]], Tally]:
-    """What is not null in the columns that matter, of each event."""
-    data = "".join(f"2026-11-23 21:29:43 {line}\n" for line in lines).encode(errors="surrogateescape")
-    found = parser.parse(Block.of(data))
-    events = correlate.settle_alone(found.events, found.messages)
-    return [{c: row[c] for c in COLUMNS if row.get(c) is not None} for row in events.to_pylist()], found.tally
+parsed = reading(parser, "2026-11-23 21:29:43 ", COLUMNS)
 
 
 def event(line: str) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from reading import reading
 
-from logscan import correlate
-from logscan.parser import Block, Tally
+from logscan.parser import Tally
 from logscan_parsers.postfix import parser
 
 COLUMNS = [
@@ -29,12 +29,7 @@ COLUMNS = [
 ]
 
 
-def parsed(*lines: str) -> tuple[list[dict[str, Any]], Tally]:
-    """What is not null in the columns that matter, of each event."""
-    data = "".join(f"Oct 26 18:13:50 mx {line}\n" for line in lines).encode(errors="surrogateescape")
-    found = parser.parse(Block.of(data))
-    events = correlate.settle_alone(found.events, found.messages)
-    return [{c: row[c] for c in COLUMNS if row.get(c) is not None} for row in events.to_pylist()], found.tally
+parsed = reading(parser, "Oct 26 18:13:50 mx ", COLUMNS)
 
 
 def event(line: str) -> dict[str, Any]:

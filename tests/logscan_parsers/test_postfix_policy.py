@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from reading import reading
 
-from logscan import correlate
 from logscan.parser import Block, Tally
 from logscan_parsers.postfix import parser
 
@@ -17,14 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def parsed(line: str) -> tuple[list[dict[str, Any]], Tally]:
-    data = f"Oct 26 18:13:50 mx postfix/smtpd[1]: {line}\n".encode()
-    found = parser.parse(Block.of(data))
-    if not len(found.events):
-        return [], found.tally
-    events = correlate.settle_alone(found.events, found.messages)
-    return [{c: row[c] for c in COLUMNS if row.get(c) is not None} for row in events.to_pylist()], found.tally
-
+parsed = reading(parser, "Oct 26 18:13:50 mx postfix/smtpd[1]: ", COLUMNS)
 
 NO_EVENT = {
     "connect": "connect from h[192.0.2.1]",

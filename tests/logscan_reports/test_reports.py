@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logscan.counts import FAILURES
 from logscan.publish import gather
-from logscan.report import Answer, Asked
+from logscan.report import Answer, Asked, Before
 from logscan.run import Run
 from logscan.schema import EVENTS
 
@@ -146,6 +146,41 @@ def test_what_became_of_deferred_mail() -> None:
     ]
 
 
+def test_deferred_mail_of_the_days_before() -> None:
+    def step(hours: int, action: str, queue_id: str, domain: str = "a.example") -> dict[str, Any]:
+        return event(action, domain, time=NOON + timedelta(hours=hours), host="mx", queue_id=queue_id)
+
+    before = (
+        step(-50, "deferred", "A"),  # waits still, and is tried again
+        step(-30, "deferred", "A"),
+        step(-40, "deferred", "B"),  # delivered after two days
+        step(-40, "deferred", "C"),  # done before
+        step(-39, "delivered", "C"),
+        step(-40, "delivered", "D", "d.example"),  # the id is used again
+        step(-20, "deferred", "D", "d.example"),  # waits, and is not tried today
+        step(-40, "deferred", "E", "e.example"),  # given up today
+        step(-10, "deferred", "F", "f.example"),
+        step(-9, "bounced", "F", "f.example"),
+    )
+    today = (
+        step(1, "deferred", "A"),
+        step(8, "delivered", "B"),
+        step(2, "deferred", "C"),  # another message with the id of one that was done
+        step(2, "expired", "E", "e.example"),
+        step(10, "delivered", "G"),
+    )
+    asked = Asked.of(*today)
+    findings = gather(asked.events, Run((), ()), before=Before(Asked.of(*before).events, 7))
+    [answer] = [one.answer for one in findings.findings if one.report.name == "deferrals"]
+    assert "Those of the 7 days before are looked at too." in answer.note
+    columns = ("recipient_domain", "deferred", "delivered_later", "given_up", "waiting", "waiting_since")
+    assert rows(answer, *columns, "hours_waiting", "most_hours") == [
+        ("a.example", 3, 1, 0, 2, NOON - timedelta(hours=50), 60.0, 48.0),
+        ("d.example", 1, 0, 0, 1, NOON - timedelta(hours=20), 30.0, None),
+        ("e.example", 1, 0, 1, 0, None, None, None),
+    ]
+
+
 def test_providers_by_cause() -> None:
     assert rows(answers(*DAY)["provider-causes"], "provider", "cause", "failures") == [
         ("google", "user-unknown", 2),
@@ -165,8 +200,8 @@ def test_refused_logins_apart_from_typing_errors() -> None:
 
 def test_rates_have_their_interval() -> None:
     assert rows(answers(*DAY)["domains"], "recipient_domain", "between") == [
-        ("a.example", "23.1 to 88.2 %"),
-        ("b.example", "34.2 to 100.0 %"),
+        ("a.example", "23.1–88.2 %"),
+        ("b.example", "34.2–100.0 %"),
     ]
 
 

@@ -16,11 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan.clock import Clock
-from logscan.columns import concat, words
+from logscan.columns import concat, timestamps, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exchange import agent, connectivity, layout, online, protocol, tracking
-from logscan_parsers.exchange.event import timestamps
 from logscan_parsers.exchange.layout import Layout
 from logscan_parsers.exchange.records import Cut, Records, cut
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from logscan import reply
 from logscan.clock import Clock
-from logscan.columns import word, words
+from logscan.columns import timestamps, word, words
 from logscan.spans import Ints, Spans
 from logscan_parsers.exchange import layout as layouts
 from logscan_parsers.exchange import status
@@ -25,7 +25,6 @@ from logscan_parsers.exchange.event import (
     known_again,
     moments,
     null_path,
-    timestamps,
     without_brackets,
 )
 from logscan_parsers.exchange.records import Records

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from logscan import reply
 from logscan.clock import Clock
-from logscan.columns import word
+from logscan.columns import timestamps, word
 from logscan.spans import Ints, Spans
 from logscan_parsers.exchange import layout as layouts
-from logscan_parsers.exchange.event import joined, moments, timestamps
+from logscan_parsers.exchange.event import joined, moments
 from logscan_parsers.exchange.records import Records
 
 _FAILED = r"(?i)\bfailed\b|\bfailure\b|\berror\w*\b|\brefused\b|timed out|unable to|\(retry ?:|could not|no such host"

@@ -55,11 +55,6 @@ def moments(stamps: Spans, offsets: Ints | None = None, clock: Clock | None = No
     return time
 
 
-def timestamps(micros: Ints) -> pa.TimestampArray:
-    """Microseconds since 1970 as the column `time`."""
-    return pa.array(micros.astype("M8[us]")).cast(pa.timestamp("us", "UTC"))
-
-
 def without_brackets(names: pa.StringArray) -> pa.StringArray:
     """Message-IDs without their angle brackets.
 

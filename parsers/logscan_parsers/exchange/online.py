@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logscan.columns import word, words
+from logscan.columns import timestamps, word, words
 from logscan.spans import Bools, Ints
 from logscan_parsers.exchange import layout as layouts
 from logscan_parsers.exchange import status
-from logscan_parsers.exchange.event import known_again, null_path, timestamps, without_brackets
+from logscan_parsers.exchange.event import known_again, null_path, without_brackets
 from logscan_parsers.exchange.records import Records
 from logscan_parsers.exchange.tracking import actions
 

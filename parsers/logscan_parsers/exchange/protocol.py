@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from logscan import reply
 from logscan.clock import Clock
-from logscan.columns import words
+from logscan.columns import timestamps, words
 from logscan.spans import Bools, Bytes, Ints, Spans, table_of
 from logscan_parsers.exchange import layout as layouts
 from logscan_parsers.exchange.event import (
@@ -34,7 +34,6 @@ from logscan_parsers.exchange.event import (
     known_again,
     moments,
     null_path,
-    timestamps,
     without_brackets,
 )
 from logscan_parsers.exchange.records import Records, plain

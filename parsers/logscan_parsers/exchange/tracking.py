@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan.clock import Clock
-from logscan.columns import words
+from logscan.columns import timestamps, words
 from logscan.spans import Bools, Ints
 from logscan_parsers.exchange import layout as layouts
 from logscan_parsers.exchange import status
@@ -35,7 +35,6 @@ from logscan_parsers.exchange.event import (
     known_again,
     moments,
     null_path,
-    timestamps,
     without_brackets,
 )
 from logscan_parsers.exchange.records import Records

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logscan import syslog
-from logscan.columns import concat, put, word, words
+from logscan.columns import concat, put, timestamps, word, words
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Ints, Spans
 from logscan_parsers.exim import arrival, delivery, pieces, policy
 from logscan_parsers.exim.copies import LOGS, log_of, refusals, told, twins
-from logscan_parsers.exim.line import Lines, cut, header, known, native, needless, stamps
+from logscan_parsers.exim.line import Lines, cut, header, known, needless, stamps
 
 __all__ = ["parser"]
 
@@ -54,12 +54,13 @@ def sniff(block: Block) -> float:
 def parse(block: Block) -> Parsed:
     """Events and message facts of a block."""
     found = _Found()
-    direct = native(block.spans)
-    if direct.all():
-        unread = _own_file(block, np.arange(len(block)), found)
-    else:
-        unread = _own_file(block, np.flatnonzero(direct), found)
+    time, direct, rest = stamps(block.spans, block, block.offsets)
+    rows = np.flatnonzero(direct)
+    if len(rows) < len(block):
+        unread = _own_file(block, rows, time[rows], rest.take(rows), found)
         unread = np.concatenate((unread, _syslog(block, np.flatnonzero(~direct), found)))
+    else:
+        unread = _own_file(block, rows, time, rest, found)
     # A syslog whose stamps have a blank where others have a T looks like a file of Exim's own until its tag.
     if len(unread):
         tagged = pc.match_substring_regex(block.spans.take(np.sort(unread)).to_arrow(), _TAGGED)
@@ -78,7 +79,7 @@ def parse(block: Block) -> Parsed:
     known_lines = len(block) - found.understood - len(others) - len(missed) - len(parts)
     tally = Tally(found.understood, known_lines, len(others), len(missed), samples)
     messages = concat(found.messages) if found.messages else pa.table({})
-    return Parsed(told(_in_order(found.events)), messages, tally, others, parts)
+    return Parsed(told(_together(found.events)), messages, tally, others, parts)
 
 
 @dataclass
@@ -92,17 +93,12 @@ class _Found:
     others: list[Ints] = field(default_factory=list)
 
 
-def _own_file(block: Block, rows: Ints, found: _Found) -> Ints:
+def _own_file(block: Block, rows: Ints, time: Ints, rest: Spans, found: _Found) -> Ints:
     """Reads lines of a file that Exim writes itself; gives the rows that are unread."""
-    spans = block.spans if len(rows) == len(block) else block.spans.take(rows)
-    time, stamped, rest = stamps(spans, block, block.offsets[rows])
-    unread = rows[~stamped]
-    if len(unread):
-        rows, time, rest = rows[stamped], time[stamped], rest.take(stamped)
     nobody = np.full(len(rows), -1, np.int32)
     lines = cut(rows, time, nobody, [], nobody, [], rest)
     inner = _Found()
-    unread = np.concatenate((unread, _read(lines, block.offsets, np.ones(len(rows), np.int64), inner)))
+    unread = _read(lines, block.offsets, np.ones(len(rows), np.int64), inner)
     log = log_of(block.source)
     found.events += [put(table, "log", word(log, len(table))) for table in inner.events]
     found.messages += inner.messages
@@ -177,9 +173,7 @@ def _parts(block: Block, head: syslog.Heads, cuts: pa.StructArray, lines: Spans,
     text = pc.if_else(pa.array(first), rest.to_arrow(), cuts.field("text"))
     return pa.table(
         {
-            "time": pa.array(np.where(stamped & first, time, head.time).astype("M8[us]")).cast(
-                pa.timestamp("us", "UTC")
-            ),
+            "time": timestamps(np.where(stamped & first, time, head.time)),
             "host": words(head.host, head.hosts),
             "queue_id": pieces.processes(lines),
             "offset": offsets,
@@ -196,7 +190,7 @@ def _lone_parts(head: syslog.Heads, time: Ints, rest: Spans, lines: Spans, offse
     ones = pa.array(np.ones(len(offsets), np.int16))
     return pa.table(
         {
-            "time": pa.array(time.astype("M8[us]")).cast(pa.timestamp("us", "UTC")),
+            "time": timestamps(time),
             "host": words(head.host, head.hosts),
             "queue_id": pieces.processes(lines),
             "offset": offsets,
@@ -288,20 +282,24 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, offsets: Ints, repeats: In
         again = np.repeat(np.arange(len(rows)), times)
         table, rows = table.take(pa.array(again)), rows[again]
     return (
-        table.append_column("time", pa.array(lines.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
+        table.append_column("time", timestamps(lines.time[rows]))
         .append_column("host", words(lines.host[rows], lines.hosts))
         .append_column("offset", pa.array(offsets[lines.rows[rows]]))
     )
 
 
-def _in_order(tables: list[pa.Table]) -> pa.Table:
+def _together(tables: list[pa.Table]) -> pa.Table:
     tables = [table for table in tables if len(table)]
     if not tables:
         return pa.table({})
     table = concat(tables)
     implied = table["code_implied"] if "code_implied" in table.column_names else pa.nulls(len(table), pa.bool_())
-    table = put(table, "code_implied", pc.fill_null(implied, False))
-    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
+    return put(table, "code_implied", pc.fill_null(implied, False))
+
+
+def _in_order(tables: list[pa.Table]) -> pa.Table:
+    table = _together(tables)
+    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable"))) if len(table) else table
 
 
 parser = Parser(

@@ -29,7 +29,7 @@ Codes = npt.NDArray[np.int32]
 # What became of a message or an address (deliver.c, receive.c), and the end of a message.
 FLAGS = (b"<= ", b"(= ", b"=> ", b"-> ", b">> ", b"*> ", b"** ", b"== ", b"Com")
 ARRIVED, FAKE, SENT, FURTHER, CUTTHROUGH, SUPPRESSED, FAILED, DEFERRED, COMPLETED = range(len(FLAGS))
-_FLAG_WORDS = np.array([int.from_bytes(flag, "little") for flag in FLAGS], np.uint64)
+_FLAG_WORDS = np.array([int.from_bytes(flag, "little") for flag in FLAGS], np.uint32)
 
 _ALPHANUMERIC = table_of(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 # 16ZCW1-0005MB-00, and since 4.97 10HmaX-000000005vi-0000 (string.c, string_base62_64): the second dash, and the end.
@@ -65,15 +65,6 @@ class Lines:
         return ids.to_arrow() if ids.present.any() else pa.nulls(len(rows), pa.string())
 
 
-def native(spans: Spans) -> Bools:
-    """Which lines start as those of Exim's own files do: `2025-02-02 09:50:42`, then a blank or a fraction."""
-    start, raw = spans.start, spans.buffer.bytes
-    after = raw[start + 19]
-    return np.asarray(
-        (spans.length > 19) & (raw[start + 4] == _DASH) & (raw[start + 10] == _BLANK) & np.isin(after, (_BLANK, _POINT))
-    )
-
-
 def stamps(spans: Spans, block: Block, offsets: Ints) -> tuple[Ints, Bools, Spans]:
     """The moment of Exim's own stamp, whether there is one, and what follows it and the pid.
 
@@ -84,10 +75,15 @@ def stamps(spans: Spans, block: Block, offsets: Ints) -> tuple[Ints, Bools, Span
     >>> rest.to_arrow().to_pylist()
     ['Start queue run: pid=1', 'Start queue run: pid=1']
     """
-    words, raw = spans.buffer.words, spans.buffer.bytes
-    stamped = native(spans)
+    raw = spans.buffer.bytes
+    # `2025-02-02 09:50:42`, then a blank or a fraction; where others have a T, there stands a blank.
+    head = spans.heads(3)
+    pointed = head[:, 19] == _POINT
+    stamped = (spans.length > 19) & (head[:, 4] == _DASH) & (head[:, 10] == _BLANK)
+    stamped &= pointed | (head[:, 19] == _BLANK)
     # Many lines are of one second, which is worked out once.
-    first, which = stretches(words[spans.start], words[spans.start + 8], words[spans.start + 16] & np.uint64(0xFFFFFF))
+    words = head.view("<u8")
+    first, which = stretches(words[:, 0], words[:, 1], words[:, 2] & np.uint64(0xFFFFFF))
     times, kinds, _ = syslog.stamps(spans.take(first))
     wall, good = (times - times % SECOND)[which], (kinds == syslog.NO_ZONE)[which]
     if len(alone := np.flatnonzero(stamped & ~good)):  # the first of them may be damaged after the second
@@ -95,7 +91,7 @@ def stamps(spans: Spans, block: Block, offsets: Ints) -> tuple[Ints, Bools, Span
         wall[alone], good[alone] = times - times % SECOND, kinds == syslog.NO_ZONE
     stamped &= good
     start = np.where(stamped, spans.start + 20, spans.start)
-    point = np.flatnonzero(stamped & (raw[spans.start + 19] == _POINT))
+    point = np.flatnonzero(stamped & pointed)
     if len(point):
         fraction = Spans(spans.buffer, start[point], spans.end[point]).run(DIGITS, 6)
         value, good = fraction.number(6)
@@ -103,7 +99,8 @@ def stamps(spans: Spans, block: Block, offsets: Ints) -> tuple[Ints, Bools, Span
         good &= raw[fraction.end] == _BLANK
         start[point] = np.where(good, fraction.end + 1, spans.start[point])
         stamped[point[~good]] = False
-    zoned = np.flatnonzero(stamped & np.isin(raw[start], (ord("+"), ord("-"))))
+    next_ = raw[start]
+    zoned = np.flatnonzero(stamped & ((next_ == ord("+")) | (next_ == ord("-"))))
     offset = np.zeros(len(spans), np.int64)
     if len(zoned):
         digits = Spans(spans.buffer, start[zoned] + 1, np.minimum(start[zoned] + 5, spans.end[zoned]))
@@ -128,19 +125,18 @@ def cut(
     rows: Ints, time: Ints, host: Codes, hosts: list[str], program: Codes, programs: list[str], rest: Spans
 ) -> Lines:
     """Lines with their message id and flag cut off."""
-    raw, start = rest.buffer.bytes, rest.start
+    head, start, length = rest.heads(4), rest.start, rest.length
     size = np.zeros(len(rest), np.int64)
-    dashed = np.flatnonzero(raw[start + 6] == _DASH)
-    for dash, end in _SHAPES:
-        at = start[dashed]
-        fits = (raw[at + dash] == _DASH) & (raw[at + end] == _BLANK) & (at + end < rest.end[dashed])
-        size[dashed[fits]] = end
-    named = np.flatnonzero(size)
-    after = start[named] + size[named] + 1
-    word = rest.buffer.words[after] & np.uint64(0xFFFFFF)
     flag = np.full(len(rest), -1, np.int8)
-    for code, literal in enumerate(_FLAG_WORDS):
-        flag[named[word == literal]] = code
+    for dash, end in _SHAPES:
+        fits = (head[:, 6] == _DASH) & (head[:, dash] == _DASH) & (head[:, end] == _BLANK) & (length > end)
+        named = np.flatnonzero(fits)
+        size[named] = end
+        word = np.zeros((len(named), 4), np.uint8)
+        word[:, :3] = head[named, end + 1 : end + 4]
+        for code, literal in enumerate(_FLAG_WORDS):
+            flag[named[word.view("<u4")[:, 0] == literal]] = code
+    named = np.flatnonzero(size)
     # A flag stands after nothing but an id; what has none is looked at letter by letter.
     doubtful = named[flag[named] < 0]
     letters = Spans(rest.buffer, start[doubtful], start[doubtful] + size[doubtful])

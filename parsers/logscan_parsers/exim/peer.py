@@ -33,7 +33,11 @@ def address(texts: pa.StringArray) -> pa.StringArray:
     >>> address(pa.array(["192.0.2.1", "2001:db8::1", "unknown", None])).to_pylist()
     ['192.0.2.1', '2001:db8::1', None, None]
     """
-    return pc.if_else(pc.match_substring_regex(texts, _ADDRESS), texts, None)
+    distinct = texts.dictionary_encode()
+    good = pc.match_substring_regex(distinct.dictionary, _ADDRESS)
+    if pc.all(good).as_py():
+        return texts
+    return pc.if_else(good.take(distinct.indices), texts, None)
 
 
 def delivered_to(fields: Spans) -> tuple[Spans, Spans]:

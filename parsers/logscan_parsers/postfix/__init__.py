@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from logscan import syslog
-from logscan.columns import concat, words
+from logscan.columns import concat, timestamps, words
 from logscan.neighbours import neighbour
 from logscan.parser import MAX_SAMPLES, SAMPLE_LENGTH, Block, Parsed, Parser, Tally
 from logscan.spans import Bools, Ints
@@ -135,7 +135,7 @@ def parse(block: Block) -> Parsed:
     )
     empty = len(block) - understood - known_lines - len(others) - len(missed)
     tally = Tally(understood, known_lines + empty, len(others), len(missed), samples)
-    return Parsed(_in_order(events), concat(messages) if messages else pa.table({}), tally, others)
+    return Parsed(_together(events), _together(messages), tally, others)
 
 
 def _ours(head: syslog.Heads) -> Bools:
@@ -150,19 +150,16 @@ def _place(table: pa.Table, rows: Ints, lines: Lines, block: Block, as_events: b
         again = np.repeat(np.arange(len(rows)), repeats)
         table, rows = table.take(pa.array(again)), rows[again]
     table = (
-        table.append_column("time", pa.array(head.time[rows].astype("M8[us]")).cast(pa.timestamp("us", "UTC")))
+        table.append_column("time", timestamps(head.time[rows]))
         .append_column("host", words(head.host[rows], head.hosts))
         .append_column("offset", pa.array(block.offsets[head.rows[rows]]))
     )
     return table.append_column("process", words(head.program[rows], head.programs)) if as_events else table
 
 
-def _in_order(tables: list[pa.Table]) -> pa.Table:
+def _together(tables: list[pa.Table]) -> pa.Table:
     tables = [table for table in tables if len(table)]
-    if not tables:
-        return pa.table({})
-    table = concat(tables)
-    return table.take(pa.array(np.argsort(table["offset"].to_numpy(), kind="stable")))
+    return concat(tables) if tables else pa.table({})
 
 
 parser = Parser(
