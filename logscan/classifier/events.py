@@ -44,8 +44,8 @@ RULE_WEIGHT = 0.7
 OVERRULES, EXPLAINS = 0.35, 0.5
 """How sure the model must be of another cause to overrule a rule; and to name one where no rule does."""
 SUREST = 0.99
-DROPPED_BELOW = 0.9
-SMALL, TOGETHER = 1100, 3000
+DROPPED_BELOW = 0.95
+SMALL, TOGETHER = 1100, 4500
 # Some 2 MB of what replies say as a rule; at the worst, each of them 4,096 characters long, 10 MB.
 CASES_REMEMBERED = 2500
 # Actions that are no success, even beside a code of success.
